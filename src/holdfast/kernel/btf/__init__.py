@@ -1,0 +1,1 @@
+"""BTF: the types of a kernel, as the kernel itself carries them."""
