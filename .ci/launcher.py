@@ -24,7 +24,7 @@ def write(python: str, src: str, site: str, path: str) -> None:
     new = f"{path}.new"
     with open(new, "w", encoding="utf-8") as out:
         out.write(TEXT.format(python=python, src=src, site=site))
-    os.chmod(new, 0o755)  # noqa: S103 - a command is executable
+    os.chmod(new, 0o755)
     os.rename(new, path)
 
 
