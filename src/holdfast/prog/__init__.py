@@ -1,0 +1,1 @@
+"""PROGRAMS: small syscall programs, one form for dump probes, restore steps and hunt recipes."""

@@ -1,0 +1,130 @@
+"""A program to machine words, for the loop that runs inside a stopped task.
+
+Rows of ten 64-bit little-endian words: number, flags, six arguments, expectation, result. Flags 0..5: argument is the
+address of a word to load first; 8..9: 0 go on, 1 stop on an errno, 2 stop unless equal, 3 where the result is 0 go on at the
+row whose address is the expectation. A row whose number is all ones ends the table. Data follows the rows.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+from holdfast.prog.call import ANY, OK, Answers, At, Block, Call, Out, Program, Struct, Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.prog.call import Arg
+
+ROW = Format("<10Q")
+ROW_SIZE = ROW.size
+RESULT_AT = 72
+MASK = (1 << 64) - 1
+END = ROW.pack(MASK, *([0] * 9))
+
+
+class Lowered:
+    """A program placed at an address: its bytes, and where each result and buffer will be."""
+
+    __slots__ = ("base", "calls", "image", "outs", "size")
+
+    def __init__(self, base: int, image: bytes, calls: list[tuple[Call, int]], outs: list[tuple[Out, int]]) -> None:
+        self.base, self.image, self.calls, self.outs = base, image, calls, outs
+        self.size = len(image)
+
+    def answers(self, memory: bytes) -> Answers:
+        """Read results and buffers back out of the memory that the program ran in."""
+        values = {}
+        for call, at in self.calls:
+            raw = int.from_bytes(memory[at + RESULT_AT : at + ROW_SIZE], "little", signed=True)
+            values[id(call)] = raw
+        return Answers(values, {id(o): memory[at : at + o.size] for o, at in self.outs})
+
+    def row_of(self, address: int) -> Call | None:
+        """The call whose row is at an address, or nothing for the end of the table."""
+        return next((c for c, at in self.calls if at == address - self.base), None)
+
+
+def lower(program: Program, base: int, numbers: Mapping[str, int]) -> Lowered:
+    """Place a program at `base`: rows first, then data.
+
+    Raises:  ValueError: an argument refers to a call that does not come before it
+    """
+    tables: list[Program] = [program]
+    for table in tables:
+        tables.extend(c.child for c in table.calls if c.child is not None)
+    starts: dict[int, int] = {}
+    rows: dict[int, int] = {}
+    placed: list[tuple[Call, int]] = []
+    at = 0
+    for table in tables:
+        starts[id(table)] = at
+        for call in table.calls:
+            rows[id(call)] = at
+            placed.append((call, at))
+            at += ROW_SIZE
+        at += ROW_SIZE
+    data_at = at
+    data = bytearray()
+    spots: dict[int, int] = {}
+    outs: list[tuple[Out, int]] = []
+
+    def put(blob: bytes | bytearray) -> int:
+        spot = data_at + len(data)
+        data.extend(blob)
+        if len(data) & 7:
+            data.extend(bytes(-len(data) & 7))
+        return spot
+
+    def place(arg: Out | Struct | Block | At) -> int:
+        if isinstance(arg, At):
+            return place(arg.of) + arg.offset
+        spot = spots.get(id(arg))
+        if spot is not None:
+            return spot
+        if isinstance(arg, Out):
+            spot = put(arg.initial + bytes(arg.size - len(arg.initial)))
+            outs.append((arg, spot))
+        elif isinstance(arg, Block):
+            spot = put(arg.data)
+        else:
+            blob = b"".join(p if isinstance(p, bytes) else (place(p) + base).to_bytes(8, "little") for p in arg.parts)
+            spot = put(blob)
+        spots[id(arg)] = spot
+        return spot
+
+    image = bytearray()
+    done: set[int] = set()
+    for table in tables:
+        for call in table.calls:
+            words = [0, 0, 0, 0, 0, 0]
+            flags = 0
+            for i, arg in enumerate(call.args):
+                if isinstance(arg, int):
+                    words[i] = arg & MASK
+                elif isinstance(arg, bytes):
+                    words[i] = base + put(arg)
+                elif isinstance(arg, Call):
+                    if id(arg) not in done:
+                        raise ValueError(f"{call!r} uses the result of {arg!r}, which does not come before it")
+                    words[i] = base + rows[id(arg)] + RESULT_AT
+                    flags |= 1 << i
+                elif isinstance(arg, Word):
+                    words[i] = base + place(arg.out) + arg.offset
+                    flags |= 1 << i
+                else:
+                    words[i] = base + place(arg)
+            expect = 0
+            if call.child is not None:
+                flags |= 3 << 8
+                expect = base + starts[id(call.child)]
+            elif call.check == OK:
+                flags |= 1 << 8
+            elif call.check != ANY:
+                flags |= 2 << 8
+                expect = int(call.check) & MASK
+            image += ROW.pack(numbers[call.name], flags, *words, expect, 0)
+            done.add(id(call))
+        image += END
+    return Lowered(base, bytes(image + data), placed, outs)

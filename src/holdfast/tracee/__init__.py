@@ -1,0 +1,1 @@
+"""HANDS: ptrace; the only room that touches a live process."""

@@ -1,0 +1,1 @@
+"""One file for each CPU, with one table value in it."""

@@ -1,0 +1,90 @@
+"""x86-64: register layout, the program loop, the stub that a restored task starts from.
+
+Source:  Linux arch/x86/include/uapi/asm/ptrace.h (user_regs_struct), syscall(2), ptrace(2).
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+MASK = (1 << 64) - 1
+REGISTERS = (
+    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
+).split()
+PRSTATUS = Format("<27Q")
+INDEX = {name: i for i, name in enumerate(REGISTERS)}
+SYSCALL_INSN = b"\x0f\x05"
+ARG_REGISTERS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+
+# The loop over a table of rows (prog/lower.py). rbx: the row; r14: the signal that it stops itself with.
+# It uses no stack. It ends in tgkill(getpid(), gettid(), r14), never in a trap instruction: a forced SIGTRAP destroys
+# a task's SIG_IGN or blocked SIGTRAP (kernel/signal.c, force_sig_info_to_task), a queued signal that the tracer
+# swallows leaves no trace.
+#
+#   next: mov (%rbx),%rax; cmp $-1,%rax; je stop
+#         mov 8(%rbx),%r12                          flags
+#         mov 16..56(%rbx) to rdi rsi rdx r10 r8 r9 arguments; for each bit 0..5 of r12: load through it
+#   go:   syscall; shr $8,%r12
+#         cmp $3,%r12b; jne 1f; test %rax,%rax; jnz 1f; mov 64(%rbx),%rbx; jmp next
+#   1:    mov %rax,72(%rbx); test %r12b,%r12b; jz ok
+#         cmp $2,%r12b; jne 1f; cmp 64(%rbx),%rax; jne stop; jmp ok
+#   1:    cmp $-4096,%rax; ja stop
+#   ok:   add $80,%rbx; jmp next
+#   stop: mov $39,%eax; syscall; mov %eax,%r13d; mov $186,%eax; syscall; mov %r13d,%edi; mov %eax,%esi
+#         mov %r14d,%edx; mov $234,%eax; syscall
+#   1:    mov $34,%eax; syscall; jmp 1b             pause, for a tracer that comes back
+LOOP = bytes.fromhex(
+    "488b034883f8ff0f84970000004c8b6308488b7b10488b7318488b53204c8b53284c8b43304c8b4b3841f6c43f743641f6c4017403488b3f41f6c402"
+    "7403488b3641f6c4047403488b1241f6c40874034d8b1241f6c41074034d8b0041f6c42074034d8b090f0549c1ec084180fc03750b4885c07506488b"
+    "5b40eb84488943484584e474164180fc027508483b43407513eb08483d00f0ffff77094883c350e95cffffffb8270000000f054189c5b8ba0000000f"
+    "054489ef89c64489f2b8ea0000000f05b8220000000f05ebf7"
+)
+
+# pause() for ever: mov $34,%eax; syscall; jmp _start
+STUB_CODE = bytes.fromhex("b8220000000f05ebf7")
+STUB_BASE = 0x10000
+STUB_SYSCALL = STUB_BASE + 120 + 5  # address of the stub's own syscall instruction
+
+
+def stub_elf() -> bytes:
+    """A static ELF of 129 bytes that only pauses.
+
+    Source:  elf(5)
+    """
+    size = 120 + len(STUB_CODE)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = Format("<IIQQQQQQ").pack(1, 5, 0, STUB_BASE, STUB_BASE, size, size, 4096)
+    return head + segment + STUB_CODE
+
+
+class Registers:
+    """The general registers of one stopped thread; change them by name and put them back.
+
+    Shape:   27 unsigned 64-bit words, in the order of struct user_regs_struct
+    """
+
+    __slots__ = ("words",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.words = list(PRSTATUS.unpack(raw))
+
+    def __getitem__(self, name: str) -> int:
+        return self.words[INDEX[name]]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self.words[INDEX[name]] = value & MASK
+
+    def pack(self) -> bytes:
+        """The bytes that NT_PRSTATUS takes."""
+        return PRSTATUS.pack(*self.words)
+
+    def enter_call(self, insn: int, number: int, args: tuple[int, ...]) -> None:
+        """Set up one system call at an address that holds a syscall instruction."""
+        self["rax"], self["rip"], self["orig_rax"] = number, insn, MASK
+        for name, value in zip(ARG_REGISTERS, (*args, 0, 0, 0, 0, 0, 0), strict=False):
+            self[name] = value
+
+    def enter_loop(self, code: int, table: int, signal: int) -> None:
+        """Set up the program loop."""
+        self["rip"], self["rbx"], self["r14"], self["rax"], self["orig_rax"] = code, table, signal, 0, MASK

@@ -1,0 +1,272 @@
+"""Run programs inside a stopped thread; its registers and signal mask come back on every exit.
+
+The first call into a process (mmap of our area) and the last (munmap) are single system calls at a syscall instruction
+that the process has already; everything between is done by the loop of tracee/arch. Single calls are made by
+PTRACE_SYSCALL, which needs no trap instruction. While a program runs every signal is blocked except the one that the loop
+stops itself with: one that the target ignores and that is not pending, so that it does no harm even where we are
+killed before we can swallow it.
+"""
+
+from __future__ import annotations
+
+import os
+from errno import EINTR
+
+from holdfast.errors import InternalError, TargetChanged
+from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
+from holdfast.prog.lower import Lowered, lower
+from holdfast.tracee import ptrace
+from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers
+from holdfast.tracee.seize import SIGSTOP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.prog.call import Answers, Program
+    from holdfast.tracee.gadget import Gadget
+    from holdfast.tracee.seize import Thread
+
+PAGE = 4096
+SIGWINCH, SIGURG, SIGCHLD = 28, 23, 17
+
+
+class CallFailed(InternalError):
+    """A call of a program did not return what it must; the program stopped there."""
+
+    def __init__(self, call: object, result: int, tid: int) -> None:
+        self.errno = -result if -4096 < result < 0 else 0
+        super().__init__(
+            "remote_call",
+            f"{call!r} in task {tid} returned {result}" + (f" ({os.strerror(self.errno)})" if self.errno else ""),
+            where=f"task {tid}",
+        )
+        self.call, self.result = call, result
+
+
+def quiet_signal(ignored: int, caught: int, pending: int) -> int:
+    """The signal that the loop stops itself with: ignored by the target and not pending.
+
+    Shape:   masks as in /proc/PID/status, bit n-1 for signal n
+    Source:  signal(7): SIGCHLD, SIGURG and SIGWINCH are ignored by default
+    """
+    for signal in (SIGWINCH, SIGURG, SIGCHLD):
+        if not (caught | pending) >> (signal - 1) & 1:
+            return signal
+    for signal in (*range(34, 65), *range(1, 32)):
+        if signal not in (9, 18, 19, 20, 21, 22) and (ignored & ~pending) >> (signal - 1) & 1:
+            return signal
+    for signal in (SIGWINCH, SIGURG, SIGCHLD, *range(34, 65)):
+        if not pending >> (signal - 1) & 1:
+            return signal
+    raise TargetChanged("signals", "every signal is pending", do="try again")
+
+
+class Area:
+    """Memory of ours inside one address space: a page of code, then tables and data."""
+
+    __slots__ = ("base", "size")
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base, self.size = base, size
+
+    @property
+    def table(self) -> int:
+        """Where programs are placed."""
+        return self.base + PAGE
+
+    @property
+    def room(self) -> int:
+        """The largest program that fits, in bytes."""
+        return self.size - PAGE
+
+
+class Hand:
+    """Our hand inside one stopped thread.
+
+    Needs:   the thread is stopped by us
+    """
+
+    def __init__(self, thread: Thread, gadget: Gadget, signal: int = SIGWINCH) -> None:
+        self.thread, self.gadget, self.signal = thread, gadget, signal
+        self.tid = thread.tid
+        self.registers = Registers(thread.original)
+        self.area: Area | None = None
+        self._masked = False
+        self._lowered: Lowered | None = None
+        self._saved_stack: tuple[int, bytes] | None = None
+
+    # --- single calls
+
+    def _enter(self) -> None:
+        if not self._masked:
+            _ = self.thread.mask
+            ptrace.set_sigmask(self.tid, MASK & ~(1 << (self.signal - 1)))
+            self._masked = True
+            self.thread.injected = True
+
+    def _step(self) -> None:
+        # on to the next syscall stop, past group-stop reports
+        while True:
+            ptrace.request(ptrace.SYSCALL, self.tid)
+            status = self.thread.wait()
+            stop = os.WSTOPSIG(status)
+            if stop == 5 | 0x80:
+                return
+            if status >> 16 == ptrace.EVENT_STOP:
+                continue
+            self._unexpected(status)
+
+    def _unexpected(self, status: int) -> None:
+        signal = os.WSTOPSIG(status)
+        if status >> 16 == 0 and signal == SIGSTOP:
+            self.thread.deferred.append(SIGSTOP)  # cannot be blocked; it is sent again when the task is let go
+            return
+        raise InternalError("stop", f"task {self.tid} stopped with status {status:#x} at {Registers(ptrace.get_registers(self.tid))['rip']:#x}")
+
+    def single(self, name: str, *args: int) -> int:
+        """One system call at the process's own syscall instruction; the raw result.
+
+        Needs:   PTRACE_O_TRACESYSGOOD is set on the thread
+        """
+        self._enter()
+        regs = self.registers
+        for attempt in (1, 2):
+            regs.enter_call(self.gadget.syscall, NUMBERS[name], args)
+            if self.gadget.spin:
+                self._guard_stack(regs)
+            ptrace.set_registers(self.tid, regs.pack())
+            self._step()
+            self._step()
+            result = Registers(ptrace.get_registers(self.tid))["rax"]
+            if result >> 63:
+                result -= 1 << 64
+            if result in (-512, -513, -514, -EINTR) and attempt == 1:
+                continue
+            return result
+        return result
+
+    def _guard_stack(self, regs: Registers) -> None:
+        # where we are killed inside the call, the task returns from the gadget into an endless loop, not into nowhere
+        stack = (Registers(self.thread.original)["rsp"] - 256) & ~15
+        if self._saved_stack is None:
+            try:
+                old = ptrace.read_memory(self.tid, stack, 8)
+                ptrace.write_memory(self.tid, stack, self.gadget.spin.to_bytes(8, "little"))
+            except OSError:
+                self.gadget = self.gadget.replace(spin=0)
+                return
+            self._saved_stack = (stack, old)
+        regs["rsp"] = stack
+        regs["rbp"] = stack - 8  # for a gadget that ends in leave; ret
+
+    def _unguard_stack(self) -> None:
+        if self._saved_stack is not None:
+            ptrace.write_memory(self.tid, *self._saved_stack)
+            self._saved_stack = None
+
+    # --- programs
+
+    def map_area(self, size: int, at: int = 0) -> Area:
+        """Map an area for programs into the thread's process.
+
+        Raises:  internal.remote_call: mmap failed
+        """
+        size = (size + PAGE - 1) // PAGE * PAGE
+        base = self.single("mmap", at, size, 7, 0x22 | (0x100000 if at else 0), MASK, 0)
+        if -4096 < base < 0:
+            raise CallFailed("mmap", base, self.tid)
+        self.use_area(Area(base, size))
+        ptrace.write_memory(self.tid, base, LOOP)
+        self._unguard_stack()
+        assert self.area is not None
+        return self.area
+
+    def use_area(self, area: Area) -> None:
+        """Use an area that the thread's address space has already."""
+        self.area = area
+
+    def unmap_area(self) -> None:
+        """Remove the area; programs can no longer run."""
+        if self.area is not None:
+            result = self.single("munmap", self.area.base, self.area.size)
+            if result < 0:
+                raise CallFailed("munmap", result, self.tid)
+            self.area = None
+            self._unguard_stack()
+
+    def start(self, program: Program, offset: int = 0) -> None:
+        """Let the thread run a program, placed `offset` bytes into the table space.
+
+        Raises:  internal.area: the program does not fit
+        """
+        area = self.area
+        if area is None:
+            raise InternalError("area", f"task {self.tid} has no area")
+        self._enter()
+        lowered = self._lowered = lower(program, area.table + offset, NUMBERS)
+        if lowered.size + offset > area.room:
+            raise InternalError("area", f"a program of {lowered.size} bytes does not fit {area.room - offset} in task {self.tid}")
+        ptrace.write_memory(self.tid, lowered.base, lowered.image)
+        regs = self.registers
+        regs.enter_loop(area.base, lowered.base, self.signal)
+        ptrace.set_registers(self.tid, regs.pack())
+        ptrace.request(ptrace.CONT, self.tid)
+
+    def finish(self) -> Answers:
+        """Wait for a started program; its results.
+
+        Raises:  internal.remote_call: a call did not return what it must
+                 target_changed.died: the task ended
+        """
+        lowered = self._lowered
+        assert lowered is not None
+        while True:
+            status = self.thread.wait()
+            if status >> 16 == 0 and os.WSTOPSIG(status) == self.signal:
+                break
+            if status >> 16 != ptrace.EVENT_STOP:
+                self._unexpected(status)
+            ptrace.request(ptrace.CONT, self.tid)
+        memory = ptrace.read_memory(self.tid, lowered.base, lowered.size)
+        answers = lowered.answers(memory)
+        at = Registers(ptrace.get_registers(self.tid))["rbx"]
+        failed = lowered.row_of(at)
+        if failed is not None:
+            raise CallFailed(failed, answers.value(failed), self.tid)
+        return answers
+
+    def run(self, program: Program, offset: int = 0) -> Answers:
+        """Run a program to its end; its results."""
+        self.start(program, offset)
+        return self.finish()
+
+    # --- leaving
+
+    def leave(self) -> None:
+        """Remove the area, put registers and signal mask back: the thread is as it was when it stopped.
+
+        The stop that follows a system call is not one where the kernel restarts an interrupted call (it does that only on
+        the way through get_signal, arch/x86/kernel/signal.c), so a trap stop is asked for before the registers go back.
+        """
+        self.unmap_area()
+        self.settle()
+
+    def settle(self) -> None:
+        """Put registers and mask back without touching the area."""
+        if not self._masked:
+            return
+        self.to_trap_stop()
+        ptrace.set_registers(self.tid, self.thread.original)
+        ptrace.set_sigmask(self.tid, self.thread.mask)
+        self._masked = False
+        self.thread.injected = False
+
+    def to_trap_stop(self) -> None:
+        """Bring the thread to a ptrace-stop inside get_signal without running an instruction of its own."""
+        ptrace.request(ptrace.INTERRUPT, self.tid)
+        ptrace.request(ptrace.CONT, self.tid)
+        while True:
+            status = self.thread.wait()
+            if status >> 16 == ptrace.EVENT_STOP:
+                return
+            self._unexpected(status)
+            ptrace.request(ptrace.CONT, self.tid)
