@@ -46,7 +46,8 @@ class Specimen(Record):
 def load(spec: str) -> Specimen:
     """The kernel that a name or path stands for.
 
-    Raises:  usage.kernel.unknown: there is no such file or Debian kernel; usage.kernel.form: the file is no form of a kernel;
+    Raises:  usage.kernel.unreadable: no such file; usage.kernel.unknown: no such Debian kernel;
+             usage.kernel.form: the file is no form of a kernel;
              kernel_lacks.btf: the kernel was built without BTF; kernel_lacks.fetch, kernel_lacks.mirror: Debian cannot be asked
     """
     if spec == "live":
@@ -58,7 +59,7 @@ def load(spec: str) -> Specimen:
             data = file.read()
     except OSError as error:
         raise UsageError(
-            "kernel.unknown",
+            "kernel.unreadable",
             f"{spec} is not a kernel that can be read",
             where=spec,
             why=os.strerror(error.errno or 0),
