@@ -1,0 +1,1 @@
+"""COMMANDS: the only room that wires the others together; one file per command."""
