@@ -77,12 +77,20 @@ def parse(stanzas: str) -> list[DebianKernel]:
     Shape:   of a signed and an unsigned build of one kernel the signed one is kept
     """
     found: dict[tuple[str, str, str], DebianKernel] = {}
-    for stanza in stanzas.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+    rows = [
+        dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+        for stanza in stanzas.split("\n\n")
+    ]
+    carried = {(fields.get("Package", ""), fields.get("Version", "")) for fields in rows}  # a suite may have dropped a part
+    for fields in rows:
         match = _NAME.fullmatch(fields.get("Package", ""))
-        if not match or "meta-package" in stanza or len(numbers(match["abi"])) < 3:
+        if (
+            not match
+            or "meta-package" in fields.get("Description", "") + fields.get("Description-en", "")
+            or len(numbers(match["abi"])) < 3
+        ):
             continue
-        parts = tuple(dict.fromkeys(_PARTS.findall(fields.get("Depends", ""))))
+        parts = tuple(p for p in dict.fromkeys(_PARTS.findall(fields.get("Depends", ""))) if (p, fields.get("Version", "")) in carried)
         kernel = DebianKernel(match["abi"], match["flavour"] or "full", fields.get("Version", ""), fields["Package"], parts)
         key = (kernel.abi, kernel.flavour, kernel.version)
         if key not in found or not match["unsigned"]:
@@ -182,7 +190,7 @@ def refresh() -> None:
     options = _options()
     cache.write(os.path.join(cache.folder("apt"), "sources.list"), "".join(lines).encode())
     done = _run(["apt-get", *options, "-q", "update"])
-    found_names = _run(["apt-cache", *options, "search", "--names-only", r"^linux-image-[0-9].*-amd64(-unsigned)?$"]).stdout
+    found_names = _run(["apt-cache", *options, "search", "--names-only", r"^linux-(image|binary|base)-[0-9].*-amd64(-unsigned)?$"]).stdout
     names = sorted({line.split(" ", 1)[0] for line in found_names.splitlines()})
     if not names:
         raise KernelLacks("mirror", "the Debian mirror gave no kernel", why=(done.stderr.strip().splitlines() or ["no answer"])[-1])
