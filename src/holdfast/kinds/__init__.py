@@ -1,0 +1,1 @@
+"""KNOWLEDGE: one file for each kind of kernel object; new work goes here."""
