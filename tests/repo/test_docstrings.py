@@ -48,7 +48,9 @@ def test_public_names_say_what_one_gets(path: Path) -> None:
         first, _, rest = text.partition("\n\n")
         if not first.rstrip().endswith((".", ":", "?", "!")):
             wrong.append(f"{where}: the first sentence has no end")
-        known = KIND_LABELS if kind_file and isinstance(node, ast.Module) else LABELS
+        if isinstance(node, ast.Module) and not kind_file:
+            continue  # a module may open with an essay
+        known = KIND_LABELS if isinstance(node, ast.Module) else LABELS
         found = LABEL.findall(rest)
         wrong += [f"{where}: {label}: is no label; known are {', '.join(known)}" for label in found if label not in known]
         ranks = [known.index(label) for label in found if label in known]

@@ -12,7 +12,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 SRC = TOP / "src" / "holdfast"
 # without git: what .gitignore names, by folder
-BUILT = {".git", ".venv", ".venv.boot", "__pycache__", "build", "dist"}
+BUILT = {".git", ".venv", ".venv.boot", ".cache", "__pycache__", "build", "dist"}
 
 
 @functools.cache
