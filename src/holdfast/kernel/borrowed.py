@@ -1,0 +1,250 @@
+"""Our own duplicate of a target's descriptor: it asks the open file what only a holder may ask, and never changes it.
+
+The duplicate shares the target's open file description, so whatever it changed would be changed for the target. What is
+here only reads. It lives as briefly as it can: while it is open, a pipe does not hang up and a lock of the description
+is not released, should the target close its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import select
+from errno import ESRCH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+PIDFD_GETFD = 438  # the same on every architecture
+F_GETPIPE_SZ, F_SETPIPE_SZ = 1032, 1031
+FIONREAD = 0x541B
+MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 0x02, 0x40, 0x40000000
+MAX_PIDFDS = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_pidfds: dict[int, int] = {}  # a pidfd means one process for ever; of a dead one it says ESRCH, and is opened anew
+
+
+def _call(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def _pidfd(pid: int) -> int:
+    fd = _pidfds.get(pid)
+    if fd is None:
+        if len(_pidfds) >= MAX_PIDFDS:
+            os.close(_pidfds.pop(next(iter(_pidfds))))
+        fd = _pidfds[pid] = os.pidfd_open(pid)
+    return fd
+
+
+def forget() -> None:
+    """Give back every descriptor that stands for a process; borrowing goes on to work."""
+    while _pidfds:
+        os.close(_pidfds.popitem()[1])
+
+
+def _borrow(pid: int, fd: int) -> int:
+    try:
+        return _call(_syscall(PIDFD_GETFD, _pidfd(pid), fd, 0))
+    except OSError as e:
+        if e.errno != ESRCH or pid not in _pidfds:
+            raise
+    os.close(_pidfds.pop(pid))
+    return _call(_syscall(PIDFD_GETFD, _pidfd(pid), fd, 0))
+
+
+class Message(ctypes.Structure):
+    """struct msghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class Peeked(tuple[bytes, bytes, bytes, int]):
+    """What a look at a socket's queue showed: data, control messages, the sender's address, MSG_* flags."""
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of the message, or of the stream as far as one receive goes."""
+        return self[0]
+
+    @property
+    def control(self) -> bytes:
+        """Control messages, struct cmsghdr and its data, one after the other."""
+        return self[1]
+
+    @property
+    def name(self) -> bytes:
+        """The struct sockaddr of the sender, empty where it has none."""
+        return self[2]
+
+    @property
+    def flags(self) -> int:
+        """MSG_TRUNC, MSG_CTRUNC, MSG_EOR, as recvmsg gives them."""
+        return self[3]
+
+
+class Borrowed:
+    """Our duplicate of the descriptor `fd` of a process; close it, or leave it by the context manager.
+
+    Needs:   the right to trace the process (PTRACE_MODE_ATTACH_REALCREDS)
+    Raises:  OSError: EBADF no such descriptor, ESRCH no such process, EPERM not allowed
+    Source:  pidfd_getfd(2), Linux 5.6
+    """
+
+    __slots__ = ("_stat", "fd")
+
+    def __init__(self, pid: int, fd: int) -> None:
+        self.fd = _borrow(int(pid), int(fd))
+        self._stat: os.stat_result | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the duplicate back; a second close does nothing.
+
+        POSIX locks stay: they go when their owner's descriptor table closes the file, and that is not ours.
+        """
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    @property
+    def stat(self) -> os.stat_result:
+        """What fstat says, asked once. It changes nothing."""
+        if self._stat is None:
+            self._stat = os.fstat(self.fd)
+        return self._stat
+
+    def fcntl(self, command: int, arg: int | bytes = 0) -> int | bytes:
+        """A fcntl that reads (F_GET...); bytes in, bytes out. An F_SET command would change the target's file.
+
+        Raises:  OSError: as fcntl(2)
+        """
+        return fcntl.fcntl(self.fd, command, arg)
+
+    def ioctl_int(self, request: int) -> int:
+        """The int that an ioctl writes. Only requests that read may be used.
+
+        Raises:  OSError: as ioctl(2)
+        """
+        return int.from_bytes(fcntl.ioctl(self.fd, request, bytes(4)), "little", signed=True)
+
+    def ioctl_bytes(self, request: int, buffer: bytes) -> bytes:
+        """The buffer after an ioctl has written to it. Only requests that read may be used.
+
+        Raises:  OSError: as ioctl(2)
+        """
+        room = bytearray(buffer)
+        fcntl.ioctl(self.fd, request, room)
+        return bytes(room)
+
+    def poll(self, events: int) -> int:
+        """What poll reports now, of `events`, POLLERR and POLLHUP; it does not wait and takes nothing away."""
+        poller = select.poll()
+        poller.register(self.fd, events)
+        got = poller.poll(0)
+        return got[0][1] if got else 0
+
+    # --- sockets
+
+    def getsockopt(self, level: int, option: int, size: int = 4) -> bytes:
+        """A socket option, as many bytes as the kernel gives. It changes nothing (but SO_ERROR, which it takes away).
+
+        Raises:  OSError: as getsockopt(2); ENOTSOCK where it is no socket
+        """
+        room = ctypes.create_string_buffer(max(size, 1))
+        length = ctypes.c_uint32(size)
+        _call(_libc.getsockopt(self.fd, level, option, room, ctypes.byref(length)))
+        return room.raw[: length.value]
+
+    def sockname(self) -> bytes:
+        """The socket's own address: struct sockaddr, at its true length. It changes nothing."""
+        return self._address(_libc.getsockname)
+
+    def peername(self) -> bytes:
+        """The address at the other end; raises ENOTCONN where there is none. It changes nothing."""
+        return self._address(_libc.getpeername)
+
+    def _address(self, ask: Callable[..., int]) -> bytes:
+        room = ctypes.create_string_buffer(256)
+        length = ctypes.c_uint32(256)
+        _call(ask(self.fd, room, ctypes.byref(length)))
+        return room.raw[: min(length.value, 256)]
+
+    def peek(self, size: int, control: int = 0, flags: int = 0) -> Peeked:
+        """The next message, or the stream as far as one receive goes, left in the queue. It never waits.
+
+        With `control` 0 no control message is received and MSG_CTRUNC in the flags says that there is one: that is how to see
+        descriptors in flight. With room for them the kernel gives us duplicates of those descriptors, ours to close.
+
+        Raises:  OSError: EAGAIN the queue is empty; else as recvmsg(2)
+        Source:  recvmsg(2), Linux net/unix/af_unix.c unix_peek_fds, net/core/scm.c scm_detach_fds
+        """
+        data = ctypes.create_string_buffer(max(size, 1))
+        name = ctypes.create_string_buffer(256)
+        ancillary = ctypes.create_string_buffer(max(control, 1))
+        iov = (ctypes.c_size_t * 2)(ctypes.addressof(data), size)
+        message = Message(
+            ctypes.addressof(name), 256, ctypes.addressof(iov), 1, ctypes.addressof(ancillary) if control else None, control, 0
+        )
+        got = _call(_libc.recvmsg(self.fd, ctypes.byref(message), flags | MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC))
+        return Peeked(
+            (
+                data.raw[: min(got, size)],
+                ancillary.raw[: message.controllen],
+                name.raw[: message.namelen],
+                message.flags & ~MSG_CMSG_CLOEXEC,
+            )
+        )
+
+    # --- pipes
+
+    def peek_pipe(self) -> list[bytes]:
+        """What waits in a pipe, left there: one entry for each read that a reader with a large buffer would make.
+
+        A pipe of packets gives its packets; a stream gives one entry, or none. The pages are shared with a pipe of our own
+        by tee, which changes nothing in the target's.
+
+        Needs:   the descriptor is open for reading
+        Raises:  OSError: EPERM or ENOMEM: we may not have a pipe as large as the target's
+        Source:  tee(2), Linux fs/splice.c link_pipe (keeps PIPE_BUF_FLAG_PACKET), fs/pipe.c pipe_read
+        """
+        if not self.ioctl_int(FIONREAD):
+            return []
+        size = int(fcntl.fcntl(self.fd, F_GETPIPE_SZ))
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if int(fcntl.fcntl(reader, F_GETPIPE_SZ)) < size:
+                fcntl.fcntl(writer, F_SETPIPE_SZ, size)
+            _call(_libc.tee(self.fd, writer, ctypes.c_size_t(1 << 30), 2))  # SPLICE_F_NONBLOCK
+            left = int.from_bytes(fcntl.ioctl(reader, FIONREAD, bytes(4)), "little")
+            out = []
+            while left:
+                out.append(os.read(reader, left))
+                left = int.from_bytes(fcntl.ioctl(reader, FIONREAD, bytes(4)), "little")
+            return out
+        finally:
+            os.close(reader)
+            os.close(writer)
