@@ -12,7 +12,7 @@ import pytest
 from tests.repo import tree
 
 
-def launch(folder: Path, body: str, **pipes: int) -> subprocess.CompletedProcess[str]:
+def launch(folder: Path, body: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """One run of a launcher whose `holdfast.cli.main.main` has the given body."""
     room = folder / "src" / "holdfast" / "cli"
     room.mkdir(parents=True)
@@ -23,7 +23,7 @@ def launch(folder: Path, body: str, **pipes: int) -> subprocess.CompletedProcess
     base = Path(sys.executable).resolve()
     subprocess.run([sys.executable, tree.TOP / ".ci" / "launcher.py", base, folder / "src", folder / "site", command], check=True)
     env = os.environ | {"PYTHONPATH": str(folder / "elsewhere")}
-    return subprocess.run([command, "one", "two"], env=env, text=True, stderr=subprocess.PIPE, **({"stdout": subprocess.PIPE} | pipes))
+    return subprocess.run([command, "one", "two"], env=env, text=True, stdout=stdout, stderr=subprocess.PIPE)
 
 
 def test_the_interpreter_is_bare(tmp_path: Path) -> None:
