@@ -15,6 +15,7 @@ from struct import Struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 # struct codes, little endian, no implicit padding: Q u64, q s64, I u32, i s32, H u16, h s16, B u8, b s8.
 
@@ -22,19 +23,29 @@ if TYPE_CHECKING:
 class Layout:
     """The fields of one struct: name, struct code, offset."""
 
-    __slots__ = ("c_name", "header", "names", "offsets", "paths", "size", "struct")
+    __slots__ = ("c_name", "header", "names", "offsets", "paths", "size", "spec", "struct")
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+    offsets: tuple[int, ...]
+    size: int
+    struct: Struct
 
     def __init__(self, c_name: str, header: str, spec: str) -> None:
+        self.c_name, self.header, self.spec = c_name, header, spec
+
+    # Called when a slot is not yet filled: a layout is read when it is first used, as most never are.
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.__slots__:
+            raise AttributeError(f"Layout has no {name}")
         # A word of the spec is `name:code`, or `name=path.in.c:code`, or `4x` for padding.
-        self.c_name, self.header = c_name, header
         names, paths, offsets, codes = [], [], [], "<"
         size = 0
-        for word in spec.split():
-            name, colon, code = word.partition(":")
+        for word in self.spec.split():
+            field, colon, code = word.partition(":")
             if colon:
-                name, _, path = name.partition("=")
-                names.append(name)
-                paths.append(path or name)
+                field, _, path = field.partition("=")
+                names.append(field)
+                paths.append(path or field)
                 offsets.append(size)
                 size += _SIZES[code]
             else:
@@ -43,6 +54,7 @@ class Layout:
             codes += code
         self.names, self.paths, self.offsets = tuple(names), tuple(paths), tuple(offsets)
         self.struct, self.size = Struct(codes), size
+        return getattr(self, name)
 
     def pack(self, **values: int) -> bytes:
         """The struct's bytes; a field not given is 0.
@@ -93,7 +105,8 @@ PRCTL_MM_MAP = Layout(
 PM_SCAN_ARG = Layout(
     "pm_scan_arg",
     "linux/fs.h",
-    "size:Q flags:Q start:Q end:Q walk_end:Q vec:Q vec_len:Q max_pages:Q category_inverted:Q category_mask:Q category_anyof_mask:Q return_mask:Q",
+    "size:Q flags:Q start:Q end:Q walk_end:Q vec:Q vec_len:Q max_pages:Q category_inverted:Q "
+    "category_mask:Q category_anyof_mask:Q return_mask:Q",
 )
 PAGE_REGION = Layout("page_region", "linux/fs.h", "start:Q end:Q categories:Q")
 UFFDIO_API = Layout("uffdio_api", "linux/userfaultfd.h", "api:Q features:Q ioctls:Q")
@@ -122,9 +135,8 @@ CAP_HEADER = Layout("__user_cap_header_struct", "linux/capability.h", "version:I
 CAP_DATA = Layout("__user_cap_data_struct", "linux/capability.h", "effective:I permitted:I inheritable:I")
 RLIMIT64 = Layout("rlimit64", "linux/resource.h", "rlim_cur:Q rlim_max:Q")
 ROBUST_LIST_HEAD = Layout("robust_list_head", "linux/futex.h", "next=list.next:Q futex_offset:q list_op_pending:Q")
-RSEQ = Layout(
-    "rseq", "linux/rseq.h", "cpu_id_start:I cpu_id:I rseq_cs:Q flags:I node_id:I mm_cid:I 4x"
-)  # the first 32 bytes; AT_RSEQ_FEATURE_SIZE says more
+# The first 32 bytes; AT_RSEQ_FEATURE_SIZE says how many of them, or more, the kernel fills.
+RSEQ = Layout("rseq", "linux/rseq.h", "cpu_id_start:I cpu_id:I rseq_cs:Q flags:I node_id:I mm_cid:I 4x")
 RSEQ_CS = Layout("rseq_cs", "linux/rseq.h", "version:I flags:I start_ip:Q post_commit_offset:Q abort_ip:Q")
 
 # Tracing
@@ -166,7 +178,9 @@ SIGINFO_FAULT = Layout("siginfo_t", "asm/siginfo.h", "si_signo:i si_errno:i si_c
 SIGINFO_POLL = Layout("siginfo_t", "asm/siginfo.h", "si_signo:i si_errno:i si_code:i 4x si_band:q si_fd:i 100x")
 SIGINFO_SYS = Layout("siginfo_t", "asm/siginfo.h", "si_signo:i si_errno:i si_code:i 4x si_call_addr:Q si_syscall:i si_arch:I 96x")
 SIGEVENT = Layout(
-    "sigevent", "asm/siginfo.h", "sigev_value=sigev_value.sival_ptr:Q sigev_signo:i sigev_notify:i sigev_notify_thread_id:i 44x"
+    "sigevent",
+    "asm/siginfo.h",
+    "sigev_value=sigev_value.sival_ptr:Q sigev_signo:i sigev_notify:i sigev_notify_thread_id=_sigev_un._tid:i 44x",
 )
 
 # Time

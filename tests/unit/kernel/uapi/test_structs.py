@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 LIBC = {"sys/user.h", "sys/time.h", "sys/socket.h"}
 TYPEDEFS = {"siginfo_t", "stack_t"}
 BEFORE = {"asm/signal.h": ("linux/types.h", "linux/time.h"), "asm/siginfo.h": (), "linux/futex.h": ("linux/types.h",)}
-# The C name is a macro or an anonymous member in the header of the kernel.
-PATHS = {"handler=sa_handler": "sa_handler", "sigev_notify_thread_id": "_sigev_un._tid"}
 # Debian 12's headers (linux-libc-dev 6.1) lack these; with HOLDFAST_UAPI_INCLUDE set to 7.2's all are there.
-NEWER = {"pm_scan_arg", "page_region", "uffdio_poison", "uffdio_move", "ptrace_sud_config"}
+NEWER = {"rseq", "pm_scan_arg", "page_region", "uffdio_poison", "uffdio_move", "ptrace_sud_config"}
 # The kernel's struct grows at its end; what we use of it does not move.
 GROWS = {"rseq"}
 
@@ -35,10 +33,7 @@ def test_size_and_offsets_equal_the_header(layout: Layout, tmp_path: Path) -> No
     name = layout.c_name if layout.c_name in TYPEDEFS else f"struct {layout.c_name}"
     text = "#define _GNU_SOURCE\n" + "".join(f"#include <{header}>\n" for header in (*BEFORE.get(layout.header, ()), layout.header))
     text += f'int printf(const char *, ...);\nint main(void) {{\nprintf("%zu\\n", sizeof({name}));\n'
-    text += "".join(
-        f'printf("%zu %zu\\n", __builtin_offsetof({name}, {path}), sizeof((({name} *)0)->{path}));\n'
-        for path in (PATHS.get(path, path) for path in layout.paths)
-    )
+    text += "".join(f'printf("%zu %zu\\n", __builtin_offsetof({name}, {path}), sizeof((({name} *)0)->{path}));\n' for path in layout.paths)
     source, program = tmp_path / "s.c", tmp_path / "s"
     source.write_text(text + "return 0; }\n", encoding="ascii")
     run = subprocess.run(["gcc", "-w", *flags, "-o", program, source], capture_output=True, text=True)
@@ -46,9 +41,8 @@ def test_size_and_offsets_equal_the_header(layout: Layout, tmp_path: Path) -> No
         assert "incomplete type" in run.stderr or "has no member" in run.stderr or "undefined type" in run.stderr, run.stderr
         return
     assert run.returncode == 0, run.stderr
-    size, *members = (
-        tuple(map(int, line.split())) for line in subprocess.run([program], capture_output=True, text=True, check=True).stdout.splitlines()
-    )
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    size, *members = (tuple(map(int, line.split())) for line in printed.splitlines())
     ends = [*layout.offsets[1:], layout.size]
     assert [offset for offset, _ in members] == list(layout.offsets)
     assert all(offset + width <= end for (offset, width), end in zip(members, ends, strict=True))
@@ -70,10 +64,8 @@ def test_unpack_is_the_inverse_of_pack() -> None:
 
 def test_offsets_and_arrays() -> None:
     assert (EPOLL_EVENT.offset("data"), EPOLL_EVENT.size, FLOCK.offset("l_start")) == (4, 12, 8)
-    assert list(PAGE_REGION.unpack_array(PAGE_REGION.pack(start=1, end=2) + PAGE_REGION.pack(start=3, categories=4))) == [
-        (1, 2, 0),
-        (3, 0, 4),
-    ]
+    regions = PAGE_REGION.pack(start=1, end=2) + PAGE_REGION.pack(start=3, categories=4)
+    assert list(PAGE_REGION.unpack_array(regions)) == [(1, 2, 0), (3, 0, 4)]
 
 
 def test_wrong_use_is_an_error() -> None:
