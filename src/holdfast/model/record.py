@@ -131,7 +131,7 @@ def fields(record: type[Record]) -> dict[str, FieldInfo]:
     return record._infos
 
 
-def annotations(record: type[Record]) -> dict[str, str]:
+def type_texts(record: type[Record]) -> dict[str, str]:
     """Field name to the text of its type, base classes first."""
     out: dict[str, str] = {}
     for cls in reversed(record.__mro__):
