@@ -4,7 +4,8 @@ A kind is one file with a record, up to six verbs, and one value `KIND`. Verbs, 
 
     detect(ev) -> Claim | None          is it mine? cheap; no side effect; target running or stopped
     refuse(ev, kernel) -> Iterator of Refusal, Loss or Unchecked       what I cannot carry; target running or stopped
-    dump(ev) -> record, or a dialogue that ends in one                 target stopped
+    dump(ev) -> record, None (nothing beside the default), or a dialogue that ends in one; Refused: only the task could tell   target stopped
+    ready(rec, host) -> Iterator of Refusal     before a restore: is what it needs there, unchanged? reads only
     restore(rec, steps) -> None         emits steps; does nothing itself
     generate(draw) -> Program           makes such an object in a fresh task (for conformance tests and the hunter)
     compare(before, after, where) -> Iterator of Difference            default: every field
@@ -31,6 +32,8 @@ own process implied (`mm`), or of another subject (`steps.key("fds", other_proce
     paths  root and cwd are still the restorer's: whoever opens files by path needs `born` and is over before task.fs_root ends it
     caps   it still has every capability: whoever uses one `needs` it; task.creds `ends` it (runs after all who need it)
     limits its resource limits are still high: task.rlimits ends it
+    creds  its threads' credentials are the image's: each change resets what hangs on them
+    actions its signal actions are the image's: setting one can drop pending signals
 """
 
 from __future__ import annotations
@@ -52,7 +55,21 @@ if TYPE_CHECKING:
     Verdict = Refusal | Loss | Unchecked
     Probes = Callable[[str], Answer]
 
-__all__ = ["Claim", "Difference", "Entry", "FdinfoKey", "FlagSet", "Kind", "Link", "Loss", "Refusal", "StatusKey", "Steps", "Struct", "Unchecked"]
+__all__ = [
+    "Claim",
+    "Difference",
+    "Entry",
+    "FdinfoKey",
+    "FlagSet",
+    "Kind",
+    "Link",
+    "Loss",
+    "Refusal",
+    "StatusKey",
+    "Steps",
+    "Struct",
+    "Unchecked",
+]
 
 
 # --- watches: what a kind relies on in the kernel
@@ -133,6 +150,14 @@ class Steps:
         """Every process of the image, root first."""
         raise NotImplementedError
 
+    def has_pages(self, subject: ObjectId) -> bool:
+        """Whether the image holds page contents for a vma."""
+        raise NotImplementedError
+
+    def staging(self, inode: ObjectId) -> int:
+        """Where every task of the tree has an object of shared memory mapped, readable and writable, until `mm`."""
+        raise NotImplementedError
+
 
 class Part:
     """Calls of one kind for one task that run together."""
@@ -143,7 +168,8 @@ class Part:
 
     def opened(self, result: Arg, file: ObjectId | None = None) -> None:
         """The descriptor that a call returned is the file (default: the steps' subject). It is moved out of the way at once
-        and put at its numbers, with their close-on-exec flags, in every holder, later; the file's key is then given."""
+        and put at its numbers, with their close-on-exec flags, in every holder, later; the file's key is then given.
+        """
         raise NotImplementedError
 
     def slot(self, file: ObjectId) -> int:
@@ -156,6 +182,22 @@ class Part:
 
     def made(self, path: bytes) -> None:
         """A name was made in the file system; where the restore fails before it is removed, we remove it."""
+        raise NotImplementedError
+
+
+class Host:
+    """What `ready` may ask about the machine that a restore is to happen on; paths are as the restored tree will see them."""
+
+    def stat(self, path: bytes) -> Any:
+        """os.stat_result of a path, following links, or None where there is nothing or it may not be seen."""
+        raise NotImplementedError
+
+    def record_of(self, subject: ObjectId, kind: str) -> Any:
+        """The record that a kind keeps about a subject, or None."""
+        raise NotImplementedError
+
+    def kernel_area(self, name: str) -> Any:
+        """`size` and `digest` of one of the restorer's own kernel areas (vdso, vvar, vvar_vclock), or None."""
         raise NotImplementedError
 
 
@@ -187,7 +229,7 @@ class Kind(Record):
         return frozenset(w.name for w in self.watches if isinstance(w, FdinfoKey))
 
 
-VERBS = ("detect", "refuse", "dump", "restore", "generate", "compare")
+VERBS = ("detect", "refuse", "dump", "ready", "restore", "generate", "compare")
 
 
 def verbs(module: str) -> dict[str, Callable[..., Any]]:

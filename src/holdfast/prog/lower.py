@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.prog.call import Arg
 
 ROW = Format("<10Q")
 ROW_SIZE = ROW.size

@@ -88,6 +88,7 @@ class Hand:
     def __init__(self, thread: Thread, gadget: Gadget, signal: int = SIGWINCH) -> None:
         self.thread, self.gadget, self.signal = thread, gadget, signal
         self.tid = thread.tid
+        self.process_pid = thread.tid  # of its process; differs for threads that are not the leader
         self.registers = Registers(thread.original)
         self.area: Area | None = None
         self._masked = False
@@ -120,7 +121,9 @@ class Hand:
         if status >> 16 == 0 and signal == SIGSTOP:
             self.thread.deferred.append(SIGSTOP)  # cannot be blocked; it is sent again when the task is let go
             return
-        raise InternalError("stop", f"task {self.tid} stopped with status {status:#x} at {Registers(ptrace.get_registers(self.tid))['rip']:#x}")
+        raise InternalError(
+            "stop", f"task {self.tid} stopped with status {status:#x} at {Registers(ptrace.get_registers(self.tid))['rip']:#x}"
+        )
 
     def single(self, name: str, *args: int) -> int:
         """One system call at the process's own syscall instruction; the raw result.

@@ -45,6 +45,10 @@ class Thread:
             self._mask = ptrace.get_sigmask(self.tid)
         return self._mask
 
+    def settled(self, raw: bytes, mask: int) -> None:
+        """These registers and this mask are the thread's own from now on."""
+        self._raw, self._mask = raw, mask
+
     def wait(self) -> int:
         """Wait for the next stop; its status as waitpid gives it.
 
@@ -101,6 +105,14 @@ class Process:
     def leader(self) -> Thread:
         """The thread whose id is the process id."""
         return self.threads[0]
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as f:
+            return int(f.read(1024).rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _state(pid: int) -> str:
@@ -162,6 +174,10 @@ class Held:
         self.processes.append(process)
         for t in process.threads:
             self._attached[t.tid] = t
+
+    def adopt_thread(self, thread: Thread) -> None:
+        """Take over one thread that we trace already."""
+        self._attached[thread.tid] = thread
 
     def forget(self, tid: int) -> None:
         """A task has ended: do not touch it any more."""
@@ -284,6 +300,10 @@ class Held:
 
 
 def _reap(tid: int) -> None:
+    # our own child stays for whoever started it to wait for
+    if _parent(tid) == os.getpid():
+        os.waitid(os.P_PID, tid, os.WEXITED | os.WNOWAIT | ptrace.WALL)
+        return
     while True:
         try:
             _, status = os.waitpid(tid, ptrace.WALL)

@@ -8,9 +8,7 @@ from __future__ import annotations
 from struct import Struct as Format
 
 MASK = (1 << 64) - 1
-REGISTERS = (
-    "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
-).split()
+REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs").split()
 PRSTATUS = Format("<27Q")
 INDEX = {name: i for i, name in enumerate(REGISTERS)}
 SYSCALL_INSN = b"\x0f\x05"

@@ -1,0 +1,1 @@
+"""FLOW: one file for each arrow of the pipeline."""

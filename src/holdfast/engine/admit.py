@@ -1,0 +1,135 @@
+"""Evidence to admission: which kind claims each object, every refusal at once, every loss; nothing is touched."""
+
+from __future__ import annotations
+
+from holdfast.kinds import registry
+from holdfast.model.census import Admission, Census, Found, Loss, Refusal, Unchecked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from holdfast.kinds.contract import Kind
+    from holdfast.kinds.evidence import TreeEvidence
+
+CORE_FDINFO = frozenset(("pos", "flags", "mnt_id", "ino"))
+
+
+class Admitted:
+    """The admission, and for each object the kinds that will carry it."""
+
+    __slots__ = ("admission", "carriers")
+
+    def __init__(self, admission: Admission, carriers: list[tuple[Kind, Any]]) -> None:
+        self.admission, self.carriers = admission, carriers
+
+
+def admit(tree: TreeEvidence) -> Admitted:
+    """Ask every kind about every object.
+
+    Shape:   one carrier for each (kind, object), objects in tree order
+    """
+    found: list[Found] = []
+    verdicts: list[Any] = []
+    carriers: list[tuple[Kind, Any]] = []
+    by_subject = {s: registry.of_subject(s) for s in ("tree", "process", "thread", "vma", "file", "inode")}
+
+    def judge(subject: str, ev: Any) -> None:
+        claimed: list[tuple[Kind, str]] = []
+        facets: list[Kind] = []
+        for kind in by_subject[subject]:
+            detect = kind.verbs.get("detect")
+            claim = detect(ev) if detect is not None else None
+            if claim is None:
+                continue
+            if kind.claims:
+                claimed.append((kind, claim.what))
+            else:
+                facets.append(kind)
+        mine = [k for k, _ in claimed] + facets
+        if subject in ("vma", "file", "inode"):
+            if len(claimed) != 1:
+                verdicts.append(_unclaimed(subject, ev, [k.name for k, _ in claimed]))
+            if subject == "file":
+                verdicts.extend(_strange_fdinfo(ev, mine))
+            if claimed:
+                found.append(Found(ev.id, claimed[0][0].name, claimed[0][1], tuple(k.name for k in facets)))
+        for kind in mine:
+            refuse = kind.verbs.get("refuse")
+            if refuse is not None:
+                verdicts.extend(_named(v, kind.name) for v in refuse(ev, _ask))
+            if "dump" in kind.verbs:
+                carriers.append((kind, ev))
+
+    judge("tree", tree)
+    for process in tree.processes:
+        judge("process", process)
+        if process.zombie:
+            continue
+        for thread in process.threads:
+            judge("thread", thread)
+        for vma in process.vmas:
+            judge("vma", vma)
+    for inode in tree.inodes:
+        judge("inode", inode)
+    for file in tree.files:
+        judge("file", file)
+    admission = Admission(
+        Census(tuple(found)),
+        tuple(v for v in verdicts if isinstance(v, Refusal)),
+        tuple(v for v in verdicts if isinstance(v, Loss)),
+        tuple(v for v in verdicts if isinstance(v, Unchecked)),
+    )
+    return Admitted(admission, carriers)
+
+
+def _ask(name: str) -> Any:
+    from holdfast.kernel import probe  # most targets need none of its answers
+
+    return probe.ask(name)
+
+
+def _named(verdict: Any, kind: str) -> Any:
+    return verdict if verdict.kind else verdict.replace(kind=kind)
+
+
+def _unclaimed(subject: str, ev: Any, claims: list[str]) -> Refusal:
+    process = ev.process if subject != "inode" else (ev.files or ev.vmas)[0].process
+    who = f"pid {int(process.pid)} ({process.stat.comm.decode('utf-8', 'backslashreplace')})"
+    if subject == "vma":
+        what = f"{who} memory {ev.vma.start:#x}-{ev.vma.end:#x} {ev.vma.name.decode('utf-8', 'backslashreplace')}"
+        where = f"/proc/{int(process.pid)}/maps"
+    elif subject == "file":
+        what, where = f"{who} fd {int(ev.fd)} ({ev.link.decode('utf-8', 'backslashreplace')})", ev.where
+    else:
+        what, where = f"{who} nameless file {ev.link.decode('utf-8', 'backslashreplace')}", f"inode {ev.ino}"
+    if claims:
+        return Refusal(
+            f"{subject}.ambiguous",
+            f"{what} is claimed by {' and '.join(claims)}",
+            where,
+            "exactly one kind must claim each object",
+            "report it",
+        )
+    return Refusal(
+        f"{subject}.unclaimed",
+        f"{what} cannot be dumped: no kind carries it",
+        where,
+        "what no kind claims is refused (docs/kinds.md lists what is carried)",
+        "close or unmap it and retry",
+    )
+
+
+def _strange_fdinfo(ev: Any, mine: list[Kind]) -> list[Refusal]:
+    known = CORE_FDINFO.union(*(k.fdinfo_keys for k in mine))
+    return [
+        Refusal(
+            "file.fdinfo_key",
+            f"pid {int(ev.process.pid)} fd {int(ev.fd)} has state that nobody carries: fdinfo key `{key}`",
+            ev.where,
+            "a key that no kind of this file watches may be state that a restore would lose",
+            "close the descriptor, or teach the kind",
+        )
+        for key in ev.info.keys()
+        if key not in known
+    ]

@@ -1,0 +1,315 @@
+"""Make the tree: every process with its pid, parent, session and group, every thread with its id.
+
+All tasks start as copies of one stub, so this costs microseconds a task and nothing of the image is needed but task.process.
+
+Sessions. A child is born into the session that its parent is in at that moment. So a parent that leads a session first
+makes the children that belong to the session it was born into, then calls setsid, then makes the others. A process whose session is neither
+(its real parent ended, so that it was handed to the first process) is made by a member of its session through a middle
+process that ends at once, which hands the child over as it did in the original.
+
+Groups. Leaders of groups call setpgid first, then the members follow. A group whose leader is gone is led for that moment by a
+helper with the leader's pid, which then ends and is reaped by its parent.
+"""
+
+from __future__ import annotations
+
+import os
+
+from holdfast.errors import BadImage, KernelLacks
+from holdfast.prog.call import ANY, Block, Program, Struct
+from holdfast.tracee import ptrace, spawn
+from holdfast.tracee.arch.x86_64 import STUB_SYSCALL
+from holdfast.tracee.gadget import Gadget
+from holdfast.tracee.inject import CallFailed, Hand
+from holdfast.tracee.seize import Held, Process, Thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from holdfast.tracee.inject import Area
+
+SIGNAL = 28
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Births:
+    """Makes a tree out of a stub.
+
+    Needs:   the stub is held by us and stopped
+    Shape:   `pid_of` maps a pid of the tree's own namespace to ours once the task is there
+    """
+
+    def __init__(self, held: Held, tree: Mapping[Any, Any], area: tuple[int, int], pid_of: Callable[[int, int], int]) -> None:
+        self.held, self.tree, self.place, self._pid_of = held, tree, area, pid_of
+        self.hands: dict[str, Hand] = {}
+        self.pids: dict[str, int] = {}
+        self.processes: dict[str, Process] = {}
+        self.processes_made: Callable[[str, int], None] | None = None
+        self._late: list[str] = []
+        self._subreapers: set[str] = set()
+
+    def grow(self, stub: int, prepare: Program | None, subreapers: frozenset[str]) -> None:
+        """Make every task.
+
+        Raises:  kernel_lacks.set_tid: a wanted pid is taken or may not be chosen
+                 bad_image.tree: a parent is missing, or sessions cannot be rebuilt
+        """
+        self._subreapers = set(subreapers)
+        stub_thread = Thread(stub)
+        hand = Hand(stub_thread, Gadget(STUB_SYSCALL), SIGNAL)
+        area = hand.map_area(self.place[1], self.place[0])
+        first = Program()
+        first.call("close_range", 3, 0xFFFFFFFF, 0)  # what the restorer itself was started with
+        if prepare is not None:
+            first.extend(prepare)
+        hand.run(first)
+        order = list(self.tree)
+        root = order[0]
+        self._fork(hand, root, area, parent=True)
+        os.kill(stub, 9)
+        _reap(stub)
+        kids: dict[str, list[str]] = {}
+        for name, process in self.tree.items():
+            if process.parent is not None:
+                if str(process.parent) not in self.tree:
+                    raise BadImage("tree", f"{name} has the parent {process.parent}, which is not in the image", where="task.process")
+                kids.setdefault(str(process.parent), []).append(str(name))
+        self._family(str(root), kids, area, born_session=-1)
+        self._adopted(area)
+        self._groups()
+        self._zombies()
+
+    # --- one process
+
+    def _fork(self, by: Hand, name: Any, area: Area, parent: bool = False, direct: bool = True) -> None:
+        rec = self.tree[name]
+        program = Program()
+        nspid = Block(int(rec.nspid).to_bytes(4, "little") + bytes(4))
+        flags = spawn.CLONE_PTRACE | (spawn.CLONE_PARENT if parent else 0)
+        exit_signal = 0 if parent else rec.exit_signal
+        args = spawn.clone_args(flags, 0, exit_signal)
+        if direct:
+            program.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
+        else:
+            # through a middle process that ends at once: the child goes to whoever adopts orphans here
+            middle = Program()
+            middle.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
+            middle.call("exit_group", 0)
+            born = program.fork("clone", 0, 0, 0, 0, 0, child=middle)
+            program.call("wait4", born, 0, 0x40000000, 0)
+        try:
+            by.run(program)
+        except CallFailed as e:
+            raise _cannot(rec, e) from e
+        self._adopt(str(name), area)
+
+    def _adopt(self, name: str, area: Area) -> None:
+        rec = self.tree[name]
+        pid = self._pid_of(int(rec.nspid), int(rec.nspid))
+        process = Process(pid)
+        thread = Thread(pid)
+        _first_stop(thread)
+        process.threads.append(thread)
+        self.held.adopt(process)
+        self.processes[name] = process
+        self.pids[name] = pid
+        if self.processes_made is not None:
+            self.processes_made(name, pid)
+        hand = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
+        hand.use_area(area)
+        self.hands[name] = hand
+
+    def _family(self, name: str, kids: Mapping[str, Sequence[str]], area: Area, born_session: int) -> None:
+        rec = self.tree[name]
+        hand = self.hands[name]
+        leader = int(rec.session) == int(rec.nspid)
+        session = int(rec.session)
+        early, normal = [], []
+        for child in kids.get(name, ()):
+            theirs = int(self.tree[child].session)
+            if theirs in (session, int(self.tree[child].nspid)):
+                normal.append(child)
+            elif leader and theirs == born_session:
+                early.append(child)
+            else:
+                self._late.append(child)
+        start = Program()
+        if name in self._subreapers:
+            start.call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if len(start):
+            hand.run(start)
+        for child in early:
+            self._fork(hand, child, area)
+        if leader:
+            program = Program()
+            program.call("setsid", check=int(rec.nspid))
+            hand.run(program)
+        for child in normal:
+            self._fork(hand, child, area)
+        if not rec.zombie:
+            self._threads(name, area)
+        for child in early:
+            self._family(child, kids, area, born_session)
+        for child in normal:
+            self._family(child, kids, area, session)
+
+    def _threads(self, name: str, area: Area) -> None:
+        rec = self.tree[name]
+        process, hand = self.processes[name], self.hands[name]
+        self.hands[f"thread:{int(rec.nspid)}"] = hand
+        tids = [int(t) for t in rec.threads if int(t) != int(rec.nspid)]
+        if not tids:
+            return
+        for i in range(0, len(tids), 200):
+            program = Program()
+            for tid in tids[i : i + 200]:
+                block = Block(tid.to_bytes(4, "little") + bytes(4))
+                args = spawn.clone_args(spawn.THREAD_FLAGS | spawn.CLONE_PTRACE, 0, 0)
+                program.call("clone3", Struct(args[:64], block, args[72:]), 88, check=tid)
+            try:
+                hand.run(program)
+            except CallFailed as e:
+                raise _cannot(rec, e) from e
+        for tid in tids:
+            ours = self._pid_of(int(rec.nspid), tid)
+            thread = Thread(ours)
+            _first_stop(thread)
+            process.threads.append(thread)
+            self.held.adopt_thread(thread)
+            made = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
+            made.use_area(area)
+            self.hands[f"thread:{tid}"] = made
+
+    # --- sessions that lead elsewhere
+
+    def _adopted(self, area: Area) -> None:
+        late, self._late = self._late, []
+        for name in late:
+            rec = self.tree[name]
+            member = next((n for n in self.hands if n.startswith("process:") and int(self.tree[n].session) == int(rec.session)), None)
+            if member is None or self.tree[member].zombie:
+                raise BadImage("tree", f"{name} is in session {int(rec.session)}, of which no other process is left", where="task.process")
+            self._fork(self.hands[member], name, area, direct=False)
+            kids: dict[str, list[str]] = {}
+            for n, p in self.tree.items():
+                if p.parent is not None:
+                    kids.setdefault(str(p.parent), []).append(str(n))
+            self._family(name, kids, area, int(rec.session))
+        if self._late:
+            self._adopted(area)
+
+    def _groups(self) -> None:
+        leaders = [n for n, p in self.tree.items() if int(p.group) == int(p.nspid) and int(p.session) != int(p.nspid)]
+        for name in leaders:
+            program = Program()
+            program.call("setpgid", 0, 0)
+            self.hands[str(name)].run(program)
+        gone: dict[int, str] = {}
+        known = {int(p.nspid) for p in self.tree.values()}
+        for name, p in self.tree.items():
+            if int(p.group) and int(p.group) not in known:
+                gone.setdefault(int(p.group), str(name))
+        helpers = {group: self._helper(group, name) for group, name in gone.items()}
+        for name, p in self.tree.items():
+            if int(p.group) and int(p.group) != int(p.nspid):
+                program = Program()
+                program.call("setpgid", 0, int(p.group))
+                self.hands[str(name)].run(program)
+        for maker, helper in helpers.values():
+            os.kill(helper, 9)
+            _reap(helper)
+            program = Program()
+            program.call("wait4", -1 & ((1 << 64) - 1), 0, 0x80000000 | 1, 0, check=ANY)  # __WCLONE: only the helper has exit signal 0
+            maker.run(program)
+
+    def _helper(self, group: int, member: str) -> tuple[Hand, int]:
+        # a process with the group's number that leads it while its members join
+        by = self.hands[member]
+        program = Program()
+        block = Block(group.to_bytes(4, "little") + bytes(4))
+        args = spawn.clone_args(spawn.CLONE_PTRACE, 0, 0)
+        program.call("clone3", Struct(args[:64], block, args[72:]), 88)
+        try:
+            by.run(program)
+        except CallFailed as e:
+            raise _cannot(self.tree[member], e) from e
+        pid = self._pid_of(group, group)
+        thread = Thread(pid)
+        _first_stop(thread)
+        hand = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
+        assert by.area is not None
+        hand.use_area(by.area)
+        lead = Program()
+        lead.call("setpgid", 0, 0)
+        hand.run(lead)
+        return by, pid
+
+    def _zombies(self) -> None:
+        for name, rec in self.tree.items():
+            if not rec.zombie:
+                continue
+            hand = self.hands[str(name)]
+            code, signal = (rec.exit_status >> 8) & 0xFF, rec.exit_status & 0x7F
+            program = Program()
+            pid = self.pids[str(name)]
+            if signal:
+                program.call("prlimit64", 0, 4, Struct(bytes(16)), 0)  # no core file
+                hand.run(program)
+                os.kill(pid, signal)
+                if signal != 9:
+                    _deliver(hand.thread, signal)
+            else:
+                program.call("exit_group", code)
+                hand.start(program)
+            _reap(pid)
+            self.held.forget(pid)
+            del self.hands[str(name)]
+
+
+def _first_stop(thread: Thread) -> None:
+    # a child that is traced from birth stops before its first instruction (ptrace(2), PTRACE_O_TRACECLONE and automatic attach)
+    status = thread.wait()
+    while status >> 16 != ptrace.EVENT_STOP:
+        ptrace.request(ptrace.CONT, thread.tid)
+        status = thread.wait()
+
+
+def _deliver(thread: Thread, signal: int) -> None:
+    ptrace.set_sigmask(thread.tid, 0)
+    ptrace.request(ptrace.CONT, thread.tid)
+    while True:
+        _, status = os.waitpid(thread.tid, ptrace.WALL)
+        if not os.WIFSTOPPED(status):
+            return
+        stop = os.WSTOPSIG(status)
+        ptrace.request(ptrace.CONT, thread.tid, 0, stop if status >> 16 == 0 else 0)
+
+
+def _reap(pid: int) -> None:
+    while True:
+        try:
+            _, status = os.waitpid(pid, ptrace.WALL)
+        except ChildProcessError:
+            return
+        if not os.WIFSTOPPED(status):
+            return
+
+
+def _cannot(rec: Any, cause: CallFailed) -> KernelLacks:
+    if cause.errno == 17:
+        what, why, do = (
+            "a process with that pid is there already",
+            "clone3(2) set_tid: EEXIST",
+            "end it (or reap it: its parent must have waited), or restore into a namespace of its own (holdfast run)",
+        )
+    elif cause.errno == 1:
+        what, why, do = (
+            "this user may not choose pids",
+            "clone3(2) set_tid needs CAP_CHECKPOINT_RESTORE in the pid namespace",
+            "restore as root, or use holdfast run",
+        )
+    else:
+        what, why, do = cause.what, "clone3(2)", "see `holdfast doctor`"
+    return KernelLacks("set_tid", f"pid {int(rec.nspid)} cannot be made: {what}", where=f"pid {int(rec.nspid)}", why=why, do=do)

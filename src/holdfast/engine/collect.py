@@ -1,0 +1,262 @@
+"""Tree to evidence: what is there, read from /proc, running or stopped.
+
+The same code looks at a target before a dump and at a restored tree before it is let go, so both are described in
+the same words and can be compared.
+"""
+
+from __future__ import annotations
+
+import os
+
+from holdfast.errors import TargetChanged
+from holdfast.kernel.procfs import listing
+from holdfast.kernel.procfs.maps import parse_maps, parse_smaps
+from holdfast.kernel.source import Live
+from holdfast.kinds.evidence import (
+    FileEvidence,
+    InodeEvidence,
+    Options,
+    ProcessEvidence,
+    Stopped,
+    ThreadEvidence,
+    TreeEvidence,
+    VmaEvidence,
+)
+from holdfast.model.ids import Fd, NsPid, ObjectId, Pid, Tid
+from holdfast.tracee import ptrace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.kernel.procfs.maps import Smap, Vma
+    from holdfast.tracee.seize import Held, Thread
+
+DELETED = b" (deleted)"
+CLOEXEC = 0o2000000
+
+
+def process_id(nspid: int) -> ObjectId:
+    """The name of a process in an image."""
+    return ObjectId(f"process:{int(nspid)}")
+
+
+def thread_id(nstid: int) -> ObjectId:
+    """The name of a thread in an image."""
+    return ObjectId(f"thread:{int(nstid)}")
+
+
+def vma_id(nspid: int, start: int) -> ObjectId:
+    """The name of a memory area in an image."""
+    return ObjectId(f"vma:{int(nspid)}:{start:x}")
+
+
+def _process(tree: TreeEvidence, pid: int, parent: ProcessEvidence | None) -> ProcessEvidence:
+    source = Live(f"/proc/{int(pid)}")
+    status_nspid = 0
+    process = ProcessEvidence(ObjectId(""), source, tree, Pid(pid), NsPid(0), None if parent is None else parent.id)
+    nspids = process.status.ns_tgids
+    status_nspid = nspids[-1] if nspids else int(pid)
+    process.nspid = NsPid(status_nspid)
+    process.id = process_id(process.nspid)
+    tree.processes.append(process)
+    tree.by_nspid[status_nspid] = process
+    process.zombie = process.status.state == "Z"
+    return process
+
+
+def _threads(process: ProcessEvidence, tids: list[int]) -> None:
+    for tid in tids:
+        if tid == process.pid:
+            nstid = int(process.nspid)
+            source = process.source.at(f"task/{tid}")
+            thread = ThreadEvidence(thread_id(nstid), source, process, Tid(tid), nstid)
+        else:
+            source = process.source.at(f"task/{tid}")
+            thread = ThreadEvidence(ObjectId(""), source, process, Tid(tid), 0)
+            ids = thread.status.ns_pids
+            thread.nstid = ids[-1] if ids else tid
+            thread.id = thread_id(thread.nstid)
+        process.threads.append(thread)
+
+
+def running_tree(root: int, options: Options) -> TreeEvidence:
+    """Evidence of a running tree; it may change while we look, so it is good for `check`, not for a dump.
+
+    Raises:  target_changed.died: there is no such process
+    """
+    tree = TreeEvidence(ObjectId("tree"), options, Live("/proc"))
+    todo: list[tuple[int, ProcessEvidence | None]] = [(root, None)]
+    while todo:
+        pid, parent = todo.pop(0)
+        try:
+            process = _process(tree, pid, parent)
+            if process.zombie:
+                continue
+            tids = [int(t) for t in listing.tids(process.source)]
+            tids.sort(key=lambda t: (t != pid, t))
+            _threads(process, tids)
+            todo += [(int(c), process) for c in listing.children(process.source)]
+        except (FileNotFoundError, ProcessLookupError) as e:
+            if parent is None:
+                raise TargetChanged("died", f"there is no process {root}", where=f"/proc/{root}", do="check the pid") from e
+    for process in tree.processes:
+        if not process.zombie:
+            areas(process, with_flags=True)
+    _files(tree)
+    _inodes(tree)
+    return tree
+
+
+def stopped_tree(held: Held, options: Options, with_flags: bool = True) -> TreeEvidence:
+    """Evidence of a tree that we hold: complete and consistent.
+
+    Needs:   every task of the tree is stopped by us
+    """
+    tree = TreeEvidence(ObjectId("tree"), options, Live("/proc"))
+    parents: dict[int, ProcessEvidence] = {}
+    for p in held.processes:
+        process = _process(tree, p.pid, None)
+        if len(tree.processes) > 1:
+            above = parents.get(process.status.ppid)
+            process.parent = above.id if above is not None else tree.processes[0].id
+        parents[p.pid] = process
+        if p.zombie:
+            process.zombie = True
+            continue
+        _threads(process, [t.tid for t in p.threads])
+        for evidence, thread in zip(process.threads, p.threads, strict=True):
+            evidence.stopped = stopped(thread, leader=thread.tid == p.pid)
+        areas(process, with_flags)
+    _files(tree)
+    _inodes(tree)
+    return tree
+
+
+def stopped(thread: Thread, leader: bool) -> Stopped:
+    """What ptrace shows of a stopped thread."""
+    tid = thread.tid
+    try:
+        rseq: tuple[int, int, int] | None = ptrace.rseq_configuration(tid)
+    except OSError:
+        rseq = None
+    try:
+        dispatch: int | None = ptrace.syscall_user_dispatch(tid)[0]
+    except OSError:
+        dispatch = None
+    return Stopped(
+        thread.original,
+        ptrace.get_xstate(tid),
+        thread.mask,
+        ptrace.pending_signals(tid, False),
+        ptrace.pending_signals(tid, True) if leader else (),
+        rseq,
+        ptrace.robust_list(tid),
+        dispatch,
+        thread.group_stop,
+    )
+
+
+def areas(process: ProcessEvidence, with_flags: bool) -> None:
+    """Read a process's memory areas; its own area of ours, where it has one, is left out."""
+    found: list[tuple[Vma, Smap | None]]
+    if with_flags:
+        found = [(s.vma, s) for s in parse_smaps(process.source.read("smaps"))]
+    else:
+        found = [(v, None) for v in parse_maps(process.source.read("maps"))]
+    ours = process.area
+    process.vmas = [
+        VmaEvidence(vma_id(process.nspid, v.start), process, v, s)
+        for v, s in found
+        if v.name != b"[vsyscall]" and not (ours is not None and ours[0] <= v.start < ours[1])
+    ]
+
+
+# --- files
+
+
+def _files(tree: TreeEvidence) -> None:
+    # One object for each open file description. Two descriptors with equal link and equal fdinfo text (but for O_CLOEXEC) may be one:
+    # kcmp decides, against one representative of each description with that text, ordered so that n descriptors cost n log n.
+    same: dict[tuple[bytes, int, int, int], list[FileEvidence]] = {}
+    for process in tree.processes:
+        if process.zombie:
+            continue
+        source = process.source
+        for fd in listing.fds(source):
+            try:
+                link = source.readlink(f"fd/{int(fd)}")
+                raw = source.read(f"fdinfo/{int(fd)}")
+            except FileNotFoundError:
+                continue  # only a running target closes files while we look
+            new = FileEvidence(ObjectId(""), tree, link, raw)
+            info = new.info
+            key = (link, info.flags & ~CLOEXEC, info.pos, info.ino or 0)
+            known = same.setdefault(key, [])
+            at = _search(known, process.pid, fd)
+            if at >= 0:
+                file = known[at]
+            else:
+                known.insert(-at - 1, new)
+                file = new
+                tree.files.append(new)
+            file.holders.append((process, fd, bool(info.flags & CLOEXEC)))
+            process.fds[fd] = file
+    for i, file in enumerate(tree.files):
+        file.id = ObjectId(f"file:{i}")
+
+
+def _search(known: list[FileEvidence], pid: int, fd: Fd) -> int:
+    # place in the list where kcmp says equal, or -(place to insert)-1
+    low, high = 0, len(known)
+    while low < high:
+        mid = (low + high) // 2
+        other = known[mid]
+        order = ptrace.kcmp(pid, other.process.pid, 0, fd, other.fd)
+        if order == 0:
+            return mid
+        if order == 1:
+            high = mid
+        else:
+            low = mid + 1
+    return -low - 1
+
+
+# --- inodes without a name
+
+
+def _device(major: int, minor: int) -> int:
+    return os.makedev(major, minor)
+
+
+def _inodes(tree: TreeEvidence) -> None:
+    known: dict[tuple[int, int], InodeEvidence] = {}
+
+    def inode(dev: int, ino: int, link: bytes) -> InodeEvidence:
+        got = known.get((dev, ino))
+        if got is None:
+            got = known[dev, ino] = InodeEvidence(ObjectId(f"inode:{len(known)}"), tree, dev, ino, link)
+            tree.inodes.append(got)
+        return got
+
+    for process in tree.processes:
+        for area in process.vmas:
+            v = area.vma
+            if v.seems_deleted and not _has_name(process, v):
+                area.inode = inode(_device(v.major, v.minor), v.inode, v.name)
+                area.inode.vmas.append(area)
+    for file in tree.files:
+        if file.link.endswith(DELETED) and file.link[:1] == b"/":
+            st = file.stat
+            # stat and maps disagree about the device on some filesystems (btrfs): then a file and its mapping would be
+            # two objects, which restores them apart; the device that maps shows is the superblock's, as is stat's here
+            if st.st_nlink == 0 or file.link.startswith(b"/memfd:"):
+                file.inode = inode(st.st_dev, st.st_ino, file.link)
+                file.inode.files.append(file)
+
+
+def _has_name(process: ProcessEvidence, v: Vma) -> bool:
+    # a file may really be called `x (deleted)`
+    try:
+        st = os.stat(b"/proc/%d/root%s" % (process.pid, v.name))
+    except OSError:
+        return False
+    return (st.st_ino, st.st_dev) == (v.inode, _device(v.major, v.minor))

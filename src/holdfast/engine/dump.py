@@ -1,0 +1,257 @@
+"""A running tree to a sealed image; the tree is killed afterwards, or goes on as if nothing had been.
+
+Order: stop everything; look; judge; put hands in; ask; copy, or make twins to copy from; take hands out; let go; write.
+Nothing is touched before it was judged. Whatever fails, the tree goes on as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from holdfast.engine import faults, memory, twin
+from holdfast.engine.admit import Admitted, admit
+from holdfast.engine.collect import stopped_tree
+from holdfast.engine.inside import AREA, Inside, describe
+from holdfast.errors import Refused, UsageError
+from holdfast.image.inventory import Inventory
+from holdfast.image.write import Writer
+from holdfast.kinds.evidence import Options
+from holdfast.model.record import Record
+from holdfast.tracee.names import global_pid
+from holdfast.tracee.seize import Held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from holdfast.image.write import Sealed
+    from holdfast.kinds.contract import Kind
+    from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
+    from holdfast.model.census import Admission
+    from holdfast.model.ids import ObjectId
+
+VERSION = "0.1.0"
+BIG_AREA = 1 << 20
+
+
+class Dumped(Record):
+    """What a dump did.
+
+    Unit:    times in ns, sizes in bytes
+    """
+
+    path: bytes
+    digest: bytes
+    pids: tuple[int, ...]
+    admission: Admission
+    stopped_ns: int  # from the first stop to the last release, or to the last kill
+    total_ns: int
+    state_size: int
+    pages_size: int
+    files: int
+    left_running: bool
+    how: str  # `twin` or `copy`
+
+
+def dump(pid: int, image: str | bytes, *, leave_running: bool = False, options: Options | None = None, sync: bool = True) -> Dumped:
+    """Dump the tree whose first process is `pid`.
+
+    Needs:   the right to trace every task of the tree
+    Raises:  refused.*: something in it has no C/R part; nothing was touched
+             target_changed.*: it died or could not be stopped
+             usage.image.*: the image's name cannot be used
+    """
+    options = options or Options()
+    if pid == os.getpid() or pid <= 0:
+        raise UsageError("pid", f"{pid} is not a process that can be dumped from here", do="give the pid of another process")
+    began = time.monotonic_ns()
+    with Writer(image, sync=sync) as writer:
+        work = _Work(pid, writer, leave_running, options)
+        try:
+            work.hold()
+            work.judge()
+            work.ask()
+            work.take()
+        except BaseException:
+            work.undo()
+            raise
+        work.finish_pages()
+        sealed = work.write()
+        return work.result(sealed, began)
+
+
+class _Work:
+    def __init__(self, pid: int, writer: Writer, leave_running: bool, options: Options) -> None:
+        self.pid, self.writer, self.leave, self.options = pid, writer, leave_running, options
+        self.held = Held()
+        self.tree: TreeEvidence
+        self.admitted: Admitted
+        self.inside: Inside | None = None
+        self.records: list[Any] = []
+        self.twins: list[tuple[ProcessEvidence, twin.Twin, list[tuple[int, int]]]] = []
+        self.stop_began = self.stop_ended = 0
+        self.how = "copy"
+        file = writer.pages(0)
+        self.pages = memory.Pages(file.fd)
+
+    def hold(self) -> None:
+        self.stop_began = time.monotonic_ns()
+        self.held.freeze(self.pid)
+        faults.point("dump.frozen")
+        self.tree = stopped_tree(self.held, self.options)
+
+    def judge(self) -> None:
+        self.admitted = admit(self.tree)
+        refusals = self.admitted.admission.refusals
+        if refusals:
+            n = len(refusals)
+            raise Refused("dump", f"pid {self.pid} cannot be dumped: {n} reason{'s' if n > 1 else ''}", refusals=refusals)
+        faults.point("dump.admitted")
+
+    def ask(self) -> None:
+        size = BIG_AREA if any(a.vma.size > memory.SMALL for p in self.tree.processes for a in p.vmas if not a.vma.has_file) else AREA
+        self.inside = Inside(self.held, self.tree.processes, size)
+        self.inside.open()
+        faults.point("dump.area")
+        self.records = describe(self.inside, [(ev, kind.verbs["dump"]) for kind, ev in self.admitted.carriers])
+        faults.point("dump.described")
+
+    def take(self) -> None:
+        """Copy memory, or make twins to copy it from later; then take our hands out and let go or kill."""
+        assert self.inside is not None
+        alive = [p for p in self.tree.processes if not p.zombie]
+        ranges = {p.id: memory.ranges_of(p, p.pid) for p in alive}
+        total = sum(b - a for r in ranges.values() for a, b in r)
+        for inode in self.tree.inodes:
+            memory.inode_contents(self.pages, inode)
+        if self.leave and total > memory.SMALL:
+            self._make_twins(alive, ranges)
+        if not self.twins:
+            direct = _takes_direct(self.pages.fd)
+            for p in alive:
+                mine = ranges[p.id]
+                hand = self.inside.hand(p.leader)
+                if sum(b - a for a, b in mine) <= memory.SMALL or not self.pages.self_write(hand, p, mine, direct):
+                    self.pages.copy(p.pid, p, mine)
+        faults.point("dump.pages")
+        for file in self.tree.files:
+            file.close()
+        if self.leave:
+            self.inside.close()
+            faults.point("dump.left")
+            self.held.release()
+        else:
+            self.held.kill()
+        self.stop_ended = time.monotonic_ns()
+        faults.point("dump.released")
+
+    def _make_twins(self, alive: list[ProcessEvidence], ranges: dict[ObjectId, list[tuple[int, int]]]) -> None:
+        if any(_adopts(r) for r in self.records) or any(int(p.nspid) == 1 for p in alive):
+            return
+        assert self.inside is not None
+        for p in alive:
+            hand = self.inside.hand(p.leader)
+            nspids = p.status.ns_tgids
+            made = twin.make(hand, lambda n, p=p, deep=len(nspids) > 1: global_pid(n, p.pid) if deep else n)  # type: ignore[misc]
+            if made is None:
+                self._end_twins()
+                return
+            # what a fork leaves out or changes is copied now: MADV_DONTFORK and MADV_WIPEONFORK (madvise(2))
+            odd = [(a.vma.start, a.vma.end) for a in p.vmas if {"dc", "wf"} & set(a.flags)]
+            now = [(a, b) for a, b in ranges[p.id] if any(s <= a < e for s, e in odd)]
+            later = [r for r in ranges[p.id] if r not in now]
+            self.pages.copy(p.pid, p, now)
+            self.twins.append((p, made, later))
+        self.how = "twin"
+        faults.point("dump.twin")
+
+    def finish_pages(self) -> None:
+        """Copy from the twins; the tree runs already."""
+        try:
+            for p, made, later in self.twins:
+                area = self.inside.area_of(p) if self.inside is not None else None
+                hand = made.seize()
+                if area is not None:
+                    hand.use_area(area)
+                if area is None or not self.pages.self_write(hand, p, later, direct=False):
+                    self.pages.copy(made.pid, p, later)
+        finally:
+            self._end_twins()
+
+    def _end_twins(self) -> None:
+        for _, made, _ in self.twins:
+            made.end()
+        self.twins = []
+        self.how = "copy" if self.pages.end == 0 else self.how
+
+    def write(self) -> Sealed:
+        by_kind: dict[str, tuple[Kind, list[tuple[ObjectId, Any]]]] = {}
+        for (kind, ev), record in zip(self.admitted.carriers, self.records, strict=True):
+            if record is not None:  # nothing beside the default
+                by_kind.setdefault(kind.name, (kind, []))[1].append((ev.id, record))
+        for name, (kind, entries) in by_kind.items():
+            self.writer.add(name, kind.version, kind.record, entries)
+        self.writer.index(self.pages.rows)
+        faults.point("dump.written")
+        root = self.tree.processes[0]
+        sealed = self.writer.seal(
+            Inventory(
+                tool=f"holdfast {VERSION}",
+                kernel=os.uname().release,
+                machine=os.uname().machine,
+                created_ns=time.time_ns(),
+                root=root.id,
+                kernel_build=os.uname().version,
+                command=_command(root),
+                left_running=self.leave,
+                stopped_ns=self.stop_ended - self.stop_began,
+            )
+        )
+        faults.point("dump.sealed")
+        return sealed
+
+    def result(self, sealed: Sealed, began: int) -> Dumped:
+        return Dumped(
+            sealed.path,
+            sealed.digest,
+            tuple(int(p.pid) for p in self.tree.processes),
+            self.admitted.admission,
+            self.stop_ended - self.stop_began,
+            time.monotonic_ns() - began,
+            sealed.state_size,
+            sealed.pages_size,
+            sealed.files,
+            self.leave,
+            self.how,
+        )
+
+    def undo(self) -> None:
+        """Leave the tree as it was."""
+        try:
+            self._end_twins()
+        finally:
+            try:
+                if self.inside is not None:
+                    self.inside.close()
+            finally:
+                self.held.release()
+
+
+def _adopts(record: Any) -> bool:
+    return type(record).__name__ == "ChildSubreaper"
+
+
+def _takes_direct(fd: int) -> bool:
+    try:
+        os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC | memory.O_DIRECT))
+    except OSError:
+        return False
+    return True
+
+
+def _command(root: ProcessEvidence) -> tuple[bytes, ...]:
+    try:
+        return tuple(root.read("cmdline").rstrip(b"\0").split(b"\0"))
+    except OSError:
+        return ()

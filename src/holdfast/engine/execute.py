@@ -1,0 +1,388 @@
+"""Plan to outcome: make the tree, run the rounds, set registers, check, let go.
+
+Until the last step the whole tree dies with us (PTRACE_O_EXITKILL), and whatever fails kills it, so a failed restore leaves no process;
+names that it made in file systems are removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from holdfast.engine import faults, fill
+from holdfast.engine.births import Births
+from holdfast.engine.collect import stopped_tree
+from holdfast.errors import InternalError, KernelLacks
+from holdfast.kernel.procfs.maps import parse_maps
+from holdfast.model.record import Record
+from holdfast.prog.call import Program
+from holdfast.tracee import ptrace, spawn
+from holdfast.tracee.arch.x86_64 import SYSCALL_INSN, Registers
+from holdfast.tracee.gadget import Gadget
+from holdfast.tracee.inject import CallFailed
+from holdfast.tracee.names import global_pid, global_tid
+from holdfast.tracee.seize import Held, Thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from holdfast.engine.plan import Action, Plan, PlannedPart
+    from holdfast.image.read import Image
+    from holdfast.tracee.inject import Hand
+
+M64 = (1 << 64) - 1
+KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
+TOP = 0x7FFFFFFFF000
+LOW = 0x200000
+SLACK = 64 << 12  # room behind the area for the kernel's own areas while they are moved
+RESTARTS = {M64 - 511: True, M64 - 512: True, M64 - 513: True}
+
+
+class Outcome(Record):
+    """What a restore did.
+
+    Unit:    times in ns
+    """
+
+    pid: int
+    pids: tuple[int, ...]
+    rounds: int
+    calls: int
+    fill_ns: int
+    total_ns: int
+
+
+def choose_hole(used: list[tuple[int, int]], size: int) -> int:
+    """An address where `size` bytes are free in every process of the image, and likely in the stub.
+
+    Raises:  kernel_lacks.address_space: there is no such hole
+    """
+    previous = LOW
+    for a, b in sorted(used):
+        if a - previous >= size + 2 * SLACK:
+            return (previous + SLACK) & ~0xFFFF
+        previous = max(previous, b)
+    if TOP - (1 << 40) - previous >= size:
+        return (previous + SLACK) & ~0xFFFF
+    raise KernelLacks("address_space", f"no {size} bytes of address space are free in every process of the image", do="none known")
+
+
+class Execution:
+    """One restore under way.
+
+    Needs:   `stub` is held by us; `same_names` says that its pid namespace is ours
+    """
+
+    def __init__(self, plan: Plan, image: Image, hole: int, size: int, same_names: bool) -> None:
+        self.plan, self.image = plan, image
+        self.hole, self.size, self.same_names = hole, size, same_names
+        self.held = Held()
+        self.hands: dict[str, Hand] = {}
+        self.pids: dict[str, int] = {}
+        self.made_paths: list[tuple[str, bytes]] = []
+        self.fill_ns = 0
+        self.relative = 0
+        self._births: Births | None = None
+        self._stub_maps: list[Any] = []
+        self._insn = 0
+
+    # --- the tree
+
+    def start(self, stub: int) -> None:
+        """Make every task of the tree.
+
+        Raises:  kernel_lacks.set_tid: a pid is taken, or may not be chosen
+        """
+        faults.point("restore.stub")
+        self.relative = stub
+        spawn.hold_stub(stub)
+        ptrace.request(ptrace.INTERRUPT, stub)
+        thread = Thread(stub)
+        while thread.wait() >> 16 != ptrace.EVENT_STOP:
+            ptrace.request(ptrace.CONT, stub)
+        with open(f"/proc/{stub}/maps", "rb", 0) as f:
+            self._stub_maps = parse_maps(_read_all(f.fileno()))
+        draft = self.plan.draft
+        prepare: Program | None = None
+        if draft.staging:
+            prepare = Program()
+            sizes = {str(i): rec.size for i, rec in draft.records["mm.shared_memory"].items()}
+            for inode, at in draft.staging.items():
+                prepare.call("mmap", at, (sizes[inode] + 4095) & ~4095, 3, 0x21 | 0x100000, M64, 0, check=at)
+        subreapers = frozenset(str(i) for i in draft.records.get("task.child_subreaper", {}))
+        births = self._births = Births(self.held, draft.tree, (self.hole, self.size), self._pid_of)
+        births.processes_made = self._remember
+        births.grow(stub, prepare, subreapers)
+        self.hands = births.hands
+        self.pids = births.pids
+        faults.point("restore.born")
+
+    def _remember(self, name: str, pid: int) -> None:
+        self.relative = pid
+
+    def _pid_of(self, nspid: int, nstid: int) -> int:
+        if self.same_names:
+            return nstid
+        if nspid == nstid:
+            return global_pid(nspid, self.relative)
+        return global_tid(nstid, self.pids_by_nspid(nspid))
+
+    def pids_by_nspid(self, nspid: int) -> int:
+        """Our pid of a process of the tree."""
+        assert self._births is not None
+        return self._births.pids[f"process:{nspid}"]
+
+    # --- rounds
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Run every round of the plan."""
+        total = len(self.plan.rounds)
+        for i, r in enumerate(self.plan.rounds):
+            self._programs(r.parts)
+            for action in r.actions:
+                self._act(action)
+            if progress is not None:
+                progress(i + 1, total)
+        faults.point("restore.rounds")
+
+    def _programs(self, parts: Mapping[str, list[PlannedPart]]) -> None:
+        queue: list[tuple[str, list[PlannedPart]]] = list(parts.items())
+        while queue:
+            used: dict[int, int] = {}
+            started: list[tuple[Hand, list[PlannedPart]]] = []
+            left: list[tuple[str, list[PlannedPart]]] = []
+            for task, mine in queue:
+                hand = self.hands[task]
+                group = id(hand) if task.startswith("process:") else self._process_key(task)
+                assert hand.area is not None
+                room = hand.area.room - used.get(group, 0)
+                program = Program()
+                cost = 0
+                taken = 0
+                for part in mine:
+                    size = part_size(part)
+                    if cost + size > room and taken:
+                        break
+                    if cost + size > room:
+                        break
+                    program.extend(part.calls)
+                    cost += size
+                    taken += 1
+                if not taken:
+                    if not used.get(group):
+                        raise InternalError("area", f"a part of {part_size(mine[0])} bytes does not fit the area of {hand.area.room}")
+                    left.append((task, mine))
+                    continue
+                for part in mine[:taken]:
+                    for path in part.made_paths:
+                        self.made_paths.append((task, path))
+                if mine[taken:]:
+                    left.append((task, mine[taken:]))
+                if len(program):
+                    hand.start(program, used.get(group, 0))
+                    used[group] = used.get(group, 0) + (cost + 63) // 64 * 64
+                    started.append((hand, mine[:taken]))
+            failure: BaseException | None = None
+            for hand, ran in started:
+                try:
+                    hand.finish()
+                except CallFailed as e:
+                    failure = failure or _explain(e, ran)
+            if failure is not None:
+                raise failure
+            queue = left
+
+    def _process_key(self, task: str) -> int:
+        return id(self.hands[self.plan.draft.process_of(task)])
+
+    def _act(self, action: Action) -> None:
+        if action.name == "clear":
+            self._clear(action.subject)
+        elif action.name == "fill":
+            began = time.monotonic_ns()
+            fill.process(self.image, action.subject, self.pids[action.subject], self.hands[action.subject])
+            self.fill_ns += time.monotonic_ns() - began
+            faults.point("restore.filled")
+        elif action.name == "fill_inode":
+            fill.inode(self.image, action.subject, *self._inode_place(action))
+        elif action.name == "proc":
+            self._write_proc(action)
+        else:
+            raise InternalError("plan", f"no such action: {action.name}")
+
+    def _inode_place(self, action: Action) -> tuple[int, int, int]:
+        # pid, descriptor there (or -1), staging address (or 0)
+        return self.pids[action.args[0]], action.args[1], action.args[2]
+
+    def _write_proc(self, action: Action) -> None:
+        name, data = action.args
+        task = action.subject
+        pid = self.hands[task].tid
+        folder = f"/proc/{self.pids[self.plan.draft.process_of(task)]}"
+        path = f"{folder}/task/{pid}/{name}" if task.startswith("thread:") else f"{folder}/{name}"
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)
+        except OSError as e:
+            raise KernelLacks(
+                "proc_write", f"{path} does not take {data!r}", where=path, why=e.strerror or "", do="restore as root; see proc(5)"
+            ) from e
+
+    # --- the address space
+
+    def _clear(self, name: str) -> None:
+        """Unmap the stub's memory and move the kernel's own areas to where they were."""
+        hand = self.hands[name]
+        wanted = {
+            rec.name: rec
+            for id, rec in self.plan.draft.records.get("mm.vdso", {}).items()
+            if str(id).startswith(f"vma:{name.split(':')[1]}:")
+        }
+        mine = {v.special: v for v in self._stub_maps if v.special in KERNEL_AREAS}
+        program = Program()
+        spare = self.hole + self.size
+        for area, v in mine.items():
+            if area in wanted:
+                program.call("mremap", v.start, v.size, v.size, 3, spare, check=spare)
+                mine[area] = v.replace(start=spare, end=spare + v.size)
+                spare += v.size
+        staging = self.plan.draft.staging
+        low = min(staging.values(), default=self.hole)
+        keep_low, keep_high = min(low, self.hole), max(spare, (max(staging.values(), default=0)) and low + self.plan.draft.staging_size)
+        program.call("munmap", 0, keep_low)
+        program.call("munmap", keep_high, TOP - keep_high)
+        for area, v in mine.items():
+            if area in wanted:
+                program.call("mremap", v.start, v.size, v.size, 3, wanted[area].start, check=wanted[area].start)
+        hand.run(program)
+        vdso = wanted.get("vdso")
+        gadget = Gadget(0)
+        if vdso is not None:
+            code = ptrace.read_memory(hand.tid, vdso.start, vdso.end - vdso.start)
+            gadget = Gadget(vdso.start + code.index(SYSCALL_INSN))
+        hand.gadget = gadget
+        for task, other in self.hands.items():
+            if task.startswith("thread:") and self.plan.draft.process_of(task) == name:
+                other.gadget = gadget
+        faults.point("restore.cleared")
+
+    # --- the end
+
+    def settle(self) -> None:
+        """Set extended state, signal masks and registers of every thread, and take the areas away."""
+        records = self.plan.draft.records
+        cpus = records.get("task.cpu", {})
+        masks = records.get("task.sigmask", {})
+        for name, rec in self.plan.draft.tree.items():
+            if rec.zombie:
+                continue
+            hand = self.hands[str(name)]
+            hand.unmap_area()
+            for tid in rec.threads:
+                thread = f"thread:{int(tid)}"
+                th = self.hands.get(thread, hand)
+                th.to_trap_stop()
+                cpu = cpus[thread]
+                ptrace.set_xstate(th.tid, cpu.xstate)
+                words = Registers(bytes(27 * 8))
+                for register, value in cpu.items():
+                    if register != "xstate":
+                        words[register] = value
+                raw = rewound(words).pack()
+                ptrace.set_registers(th.tid, raw)
+                mask = masks[thread].blocked if thread in masks else 0
+                ptrace.set_sigmask(th.tid, mask)
+                th.thread.settled(raw, mask)
+        faults.point("restore.registers")
+
+    def look(self, options: Any) -> Any:
+        """Evidence of the restored tree, still stopped."""
+        return stopped_tree(self.held, options)
+
+    def let_go(self) -> int:
+        """Release the tree; our pid of its first process."""
+        for name, rec in self.plan.draft.tree.items():
+            if rec.stop_signal:
+                os.kill(self.pids[str(name)], rec.stop_signal)
+        for process in self.held.processes:
+            for thread in process.threads:
+                try:
+                    ptrace.request(ptrace.SETOPTIONS, thread.tid, 0, 0)
+                except OSError:
+                    continue  # a zombie
+        self.held.release()
+        return next(iter(self.pids.values()))
+
+    def abandon(self) -> None:
+        """Kill what was made and remove the names that it made."""
+        for task, path in self.made_paths:
+            try:
+                os.unlink(b"/proc/%d/root%s" % (self.pids[self.plan.draft.process_of(task)], path))
+            except OSError:
+                continue  # it was removed in time, or never made
+        births = self._births
+        if births is not None:
+            self.held.kill()
+
+
+def rewound(regs: Registers) -> Registers:
+    """Registers with an interrupted system call set up to be made again, as the kernel does on return from a stop.
+
+    Source:  arch/x86/kernel/signal.c arch_do_signal_or_restart
+    """
+    if regs["orig_rax"] >> 63 == 0 and regs["rax"] in (*RESTARTS, M64 - 515):
+        regs["rax"] = regs["orig_rax"]
+        regs["rip"] = regs["rip"] - 2
+    regs["orig_rax"] = M64
+    return regs
+
+
+def part_size(part: PlannedPart) -> int:
+    """An upper bound of a part's bytes in a program."""
+    from holdfast.engine.inside import size_of  # both rooms' word for the same bound
+
+    return size_of(part.calls)
+
+
+def _explain(error: CallFailed, parts: list[PlannedPart]) -> KernelLacks:
+    for part in parts:
+        if any(c is error.call for c in part.calls.calls):
+            return KernelLacks(
+                "restore_call",
+                f"{part.kind} of {part.subject} cannot be restored: {error.what}",
+                where=f"{part.task}; kinds/{part.kind.replace('.', '/', 1)}.py",
+                why="the kernel did not do what it did for the original",
+                do="see `holdfast doctor`; the tree was destroyed, the image is whole",
+            )
+    return KernelLacks("restore_call", error.what, where=error.where)
+
+
+def _read_all(fd: int) -> bytes:
+    parts = []
+    while part := os.read(fd, 1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def plan_layout(records: Mapping[str, Mapping[str, Any]], size: int) -> tuple[int, dict[str, int], int]:
+    """Where the area and shared memory's staging go: area address, object to address, size of the staging."""
+    used = []
+    for kind in ("mm.anon", "mm.file", "mm.shared", "mm.vdso"):
+        used += [(rec.start, rec.end) for rec in records.get(kind, {}).values()]
+    for kind, recs in records.items():
+        if kind.startswith("mm.") and kind not in ("mm.anon", "mm.file", "mm.shared", "mm.vdso"):
+            used += [(rec.start, rec.end) for rec in recs.values() if hasattr(rec, "start") and hasattr(rec, "end")]
+    shared = {str(i): (rec.size + 4095) & ~4095 for i, rec in records.get("mm.shared_memory", {}).items()}
+    staging_size = sum(shared.values())
+    hole = choose_hole(used, size + SLACK + staging_size)
+    at = hole + size + SLACK
+    layout = {}
+    for inode, n in shared.items():
+        layout[inode] = at
+        at += n
+    return hole, layout, staging_size

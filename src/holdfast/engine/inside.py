@@ -1,0 +1,199 @@
+"""Our hands inside the processes of a stopped tree: an area in each, a hand on each thread, dialogues run in batches."""
+
+from __future__ import annotations
+
+from types import GeneratorType
+
+from holdfast.errors import InternalError
+from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
+from holdfast.prog.call import Program
+from holdfast.prog.lower import ROW_SIZE
+from holdfast.tracee import gadget
+from holdfast.tracee.inject import PAGE, Area, Hand, quiet_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from typing import Any
+
+    from holdfast.model.record import Record
+    from holdfast.prog.call import Answers
+    from holdfast.tracee.seize import Held
+
+    Subject = ProcessEvidence | ThreadEvidence | VmaEvidence | FileEvidence | InodeEvidence
+
+AREA = 256 << 10
+
+
+class Inside:
+    """Areas and hands for the processes that we hold.
+
+    Needs:   every task of the tree is stopped by us
+    """
+
+    def __init__(self, held: Held, processes: Sequence[ProcessEvidence], size: int = AREA) -> None:
+        self.held = held
+        self.size = size
+        self.hands: dict[int, Hand] = {}
+        self.areas: dict[int, Area] = {}
+        self._known: dict[int, Area] = {}
+        self._processes = {p.pid: p for p in processes if not p.zombie}
+
+    def open(self) -> None:
+        """Map an area into every process."""
+        for process in self._processes.values():
+            self._open_one(process)
+
+    def _open_one(self, process: ProcessEvidence) -> None:
+        status = process.leader.status
+        signal = quiet_signal(status.ignored, status.caught, status.pending | status.shared_pending)
+        code = [
+            (a.vma.start, a.vma.end, a.vma.offset, a.vma.name.decode("utf-8", "surrogateescape")) for a in process.vmas if a.vma.prot & 4
+        ]
+        hand = Hand(self.held.thread(process.pid), gadget.find(process.pid, code), signal)
+        self.hands[process.pid] = hand
+        area = hand.map_area(self.size)
+        self.areas[process.pid] = self._known[process.pid] = area
+        process.area = (area.base, area.base + area.size)
+
+    def hand(self, thread: ThreadEvidence) -> Hand:
+        """The hand on one thread."""
+        got = self.hands.get(thread.tid)
+        if got is None:
+            leader = self.hands[thread.process.pid]
+            status = thread.status
+            signal = quiet_signal(status.ignored, status.caught, status.pending | status.shared_pending)
+            got = self.hands[thread.tid] = Hand(self.held.thread(thread.tid), leader.gadget, signal)
+            got.use_area(self.areas[thread.process.pid])
+        return got
+
+    def area_of(self, process: ProcessEvidence) -> Area | None:
+        """Where the process's area is or was: its twin has it still."""
+        return self._known.get(process.pid)
+
+    def close(self) -> None:
+        """Take areas and hands away: every thread is as it was when it stopped."""
+        for hand in self.hands.values():
+            if hand.tid not in self.areas:
+                hand.settle()
+        for pid in list(self.areas):
+            self.hands[pid].leave()
+            self._processes[pid].area = None
+            del self.areas[pid]
+        self.hands.clear()
+
+    def talk(self, dialogues: Sequence[tuple[Subject, Generator[Program, Answers, Record]]]) -> list[Any]:
+        """Run dialogues to their ends, all of one round in one program a thread; their records, in order."""
+        results: list[Any] = [None] * len(dialogues)
+        live: list[tuple[int, ThreadEvidence, Generator[Program, Answers, Record], Program]] = []
+
+        def step(i: int, who: ThreadEvidence, g: Generator[Program, Answers, Record], answers: Answers | None) -> None:
+            try:
+                asked = next(g) if answers is None else g.send(answers)
+                live.append((i, who, g, asked))
+            except StopIteration as end:
+                results[i] = end.value
+
+        for i, (subject, g) in enumerate(dialogues):
+            step(i, _thread_of(subject), g, None)
+        while live:
+            batch, live = live, []
+            for i, who, g, answers in self._round(batch):
+                step(i, who, g, answers)
+        return results
+
+    def _round(
+        self, batch: Sequence[tuple[int, ThreadEvidence, Generator[Program, Answers, Record], Program]]
+    ) -> list[tuple[int, ThreadEvidence, Generator[Program, Answers, Record], Answers]]:
+        out = []
+        queue = list(batch)
+        while queue:
+            taken: dict[int, tuple[ThreadEvidence, Program, list[Any]]] = {}
+            used: dict[int, int] = {}
+            left = []
+            for item in queue:
+                who, asked = item[1], item[3]
+                cost = size_of(asked)
+                pid = who.process.pid
+                room = self.areas[pid].room if pid in self.areas else 0
+                if cost > room:
+                    raise InternalError("area", f"a question of {cost} bytes does not fit the area of {room}")
+                if used.get(pid, 0) + cost > room:
+                    left.append(item)
+                    continue
+                used[pid] = used.get(pid, 0) + cost
+                slot = taken.setdefault(who.tid, (who, Program(), []))
+                slot[1].extend(asked)
+                slot[2].append(item)
+            offsets: dict[int, int] = {}
+            for who, joined, _ in taken.values():
+                offset = offsets.get(who.process.pid, 0)
+                self.hand(who).start(joined, offset)
+                offsets[who.process.pid] = offset + (size_of(joined) + 63) // 64 * 64
+            for who, _, items in taken.values():
+                answers = self.hand(who).finish()
+                out += [(i, t, g, answers) for i, t, g, _ in items]
+            queue = left
+        return out
+
+
+def size_of(program: Program) -> int:
+    """An upper bound of a lowered program's size, in bytes."""
+    total = ROW_SIZE + 64
+    seen: set[int] = set()
+
+    def data(arg: object) -> int:
+        if isinstance(arg, bytes):
+            return len(arg) + 8
+        if id(arg) in seen:
+            return 0
+        seen.add(id(arg))
+        if hasattr(arg, "size"):
+            return int(arg.size) + 8
+        if hasattr(arg, "data"):
+            return len(arg.data) + 8
+        if hasattr(arg, "parts"):
+            return sum(8 + data(p) for p in arg.parts) + 8
+        if hasattr(arg, "of"):
+            return data(arg.of)
+        if hasattr(arg, "out"):
+            return data(arg.out)
+        return 0
+
+    for call in program.calls:
+        total += ROW_SIZE
+        for arg in call.args:
+            if not isinstance(arg, int):
+                total += data(arg)
+        if call.child is not None:
+            total += size_of(call.child)
+    return total + PAGE // 64
+
+
+def _thread_of(subject: Subject) -> ThreadEvidence:
+    if isinstance(subject, ThreadEvidence):
+        return subject
+    if isinstance(subject, ProcessEvidence):
+        return subject.leader
+    if isinstance(subject, InodeEvidence):
+        owner = subject.files[0].process if subject.files else subject.vmas[0].process
+        return owner.leader
+    return subject.process.leader
+
+
+def describe(inside: Inside, wanted: Sequence[tuple[Subject, Callable[[Any], Any]]]) -> list[Any]:
+    """Call the dump verbs and run the dialogues among them; one record each, in order."""
+    records: list[Any] = []
+    dialogues: list[tuple[Subject, Generator[Program, Answers, Record]]] = []
+    places: list[int] = []
+    for subject, dump in wanted:
+        got = dump(subject)
+        if isinstance(got, GeneratorType):
+            places.append(len(records))
+            dialogues.append((subject, got))
+            records.append(None)
+        else:
+            records.append(got)
+    for place, record in zip(places, inside.talk(dialogues), strict=True):
+        records[place] = record
+    return records

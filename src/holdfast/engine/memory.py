@@ -1,0 +1,253 @@
+"""Move memory between a target and an image: which pages, by what way, and where in the file they are.
+
+Small amounts are copied by us (process_vm_readv). Large ones are written by the target itself, with pwritev to a descriptor that we
+gave it: past the page cache (O_DIRECT) where the file system can and the pages are not shared with a twin, because
+pinning a page that is shared copy-on-write copies it first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import addressof
+
+from holdfast.prog.call import Block, Program
+from holdfast.tracee import handover, ptrace
+from holdfast.tracee.inject import CallFailed
+from holdfast.tracee.pagemap import PAGE, own_pages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence
+    from holdfast.tracee.inject import Hand
+
+SMALL = 8 << 20
+BUFFER = 1 << 20
+IOV_MAX = 1024
+ONE_WRITE = 1 << 30
+O_DIRECT = 0o40000
+# A run: owner, start address or offset, pages, pages file, offset in it, encoding.
+Row = tuple[object, int, int, int, int, str]
+
+
+def private_areas(process: ProcessEvidence) -> list[tuple[int, int]]:
+    """The areas whose pages belong to the process: private, not the kernel's own, not droppable."""
+    return [
+        (a.vma.start, a.vma.end)
+        for a in process.vmas
+        if not a.vma.shared and (not a.vma.special or a.vma.special in ("heap", "stack")) and "dp" not in a.flags
+    ]
+
+
+class Pages:
+    """The file pages-0 of an image, filled from the front."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.end = 0
+        self.rows: list[Row] = []
+        self._buffer: ctypes.Array[ctypes.c_char] | None = None
+
+    def _place(self, owner: object, ranges: Sequence[tuple[int, int]]) -> int:
+        start = at = self.end
+        for a, b in ranges:
+            self.rows.append((owner, a, (b - a) // PAGE, 0, at, "raw"))
+            at += b - a
+        self.end = at
+        return start
+
+    def copy(self, pid: int, process: ProcessEvidence, ranges: Sequence[tuple[int, int]], owner: object | None = None) -> None:
+        """Copy ranges of a stopped process or of its twin ourselves."""
+        at = self._place(process.id if owner is None else owner, ranges)
+        unreadable = [(a.vma.start, a.vma.end) for a in process.vmas if not a.vma.prot & 1]
+        if self._buffer is None:
+            self._buffer = ctypes.create_string_buffer(BUFFER)
+        view = memoryview(self._buffer)
+        mem = -1
+        batch: list[tuple[int, int]] = []
+        size = 0
+
+        def flush() -> None:
+            nonlocal at, size
+            if batch:
+                assert self._buffer is not None
+                ptrace.transfer(pid, False, addressof(self._buffer), batch)
+                os.pwrite(self.fd, view[:size], at)
+                at += size
+                batch.clear()
+                size = 0
+
+        try:
+            for a, b in ranges:
+                if unreadable and any(s <= a < e for s, e in unreadable):
+                    flush()
+                    if mem < 0:
+                        mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+                    while a < b:
+                        n = min(b - a, BUFFER)
+                        data = os.pread(mem, n, a)
+                        os.pwrite(self.fd, data, at)
+                        a += len(data)
+                        at += len(data)
+                    continue
+                while a < b:
+                    n = min(b - a, BUFFER - size)
+                    batch.append((a, n))
+                    size += n
+                    a += n
+                    if size == BUFFER:
+                        flush()
+            flush()
+        finally:
+            if mem >= 0:
+                os.close(mem)
+
+    def self_write(self, hand: Hand, process: ProcessEvidence, ranges: Sequence[tuple[int, int]], direct: bool) -> bool:
+        """Let the task write its own pages; False where it cannot, with nothing placed.
+
+        Needs:   an area in the task
+        """
+        if any(not a.vma.prot & 1 for a in process.vmas for s, e in ranges if a.vma.start <= s < a.vma.end):
+            return False
+        try:
+            flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC | (O_DIRECT if direct else 0))
+        except OSError:
+            flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            theirs = handover.give(hand, [flags_fd])[0]
+        except (CallFailed, OSError):
+            return False
+        finally:
+            os.close(flags_fd)
+        end, rows = self.end, len(self.rows)
+        try:
+            at = self._place(process.id, ranges)
+            room = hand.area.room // 2 if hand.area is not None else 0
+            per_call = min(IOV_MAX, (room - 4096) // 16)
+            todo = _pieces(ranges, per_call)
+            while todo:
+                program = Program()
+                used = 4096
+                while todo and used + len(todo[0]) * 16 + 200 < room:
+                    piece = todo.pop(0)
+                    blob = b"".join(a.to_bytes(8, "little") + n.to_bytes(8, "little") for a, n in piece)
+                    total = sum(n for _, n in piece)
+                    program.call("pwritev", theirs, Block(blob), len(piece), at, 0, check=total)
+                    at += total
+                    used += len(blob) + 200
+                hand.run(program)
+        except CallFailed:
+            self.end = end
+            del self.rows[rows:]
+            return False
+        finally:
+            handover.drop(hand, [theirs])
+        return True
+
+
+def _pieces(ranges: Sequence[tuple[int, int]], per_call: int) -> list[list[tuple[int, int]]]:
+    out: list[list[tuple[int, int]]] = []
+    cur: list[tuple[int, int]] = []
+    size = 0
+    for a, b in ranges:
+        while a < b:
+            n = min(b - a, ONE_WRITE - size)
+            cur.append((a, n))
+            size += n
+            a += n
+            if size == ONE_WRITE or len(cur) == per_call:
+                out.append(cur)
+                cur, size = [], 0
+    if cur:
+        out.append(cur)
+    return out
+
+
+def ranges_of(process: ProcessEvidence, pid: int) -> list[tuple[int, int]]:
+    """The process's own pages, read from `pid` (itself or its twin)."""
+    areas = private_areas(process)
+    return own_pages(pid, areas) if areas else []
+
+
+def inode_contents(pages: Pages, inode: InodeEvidence) -> None:
+    """Copy what a nameless file or shared memory holds; holes stay holes.
+
+    Needs:   the tree is stopped: shared memory has no twin
+    """
+    fd = _inode_fd(inode)
+    if fd >= 0:
+        try:
+            _copy_file(pages, inode, fd)
+        finally:
+            os.close(fd)
+        return
+    done: list[tuple[int, int]] = []
+    for area in inode.vmas:
+        v = area.vma
+        low, high = v.offset, v.offset + v.size
+        if any(a <= low and high <= b for a, b in done):
+            continue
+        done.append((low, high))
+        _copy_mapping(pages, inode, area.process, v.start, low, high)
+
+
+def _inode_fd(inode: InodeEvidence) -> int:
+    for file in inode.files:
+        if file.flags & 3 != 1:
+            try:
+                return os.open(f"/proc/self/fd/{file.borrowed.fd}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+    for area in inode.vmas:
+        v = area.vma
+        try:
+            return os.open(f"/proc/{int(area.process.pid)}/map_files/{v.start:x}-{v.end:x}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # map_files asks for CAP_CHECKPOINT_RESTORE of the whole machine
+    return -1
+
+
+def _copy_file(pages: Pages, inode: InodeEvidence, fd: int) -> None:
+    size = os.fstat(fd).st_size
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA) // PAGE * PAGE
+        except OSError as e:
+            if e.errno == 6:  # ENXIO: only a hole follows
+                break
+            raise
+        end = min((os.lseek(fd, at, os.SEEK_HOLE) + PAGE - 1) // PAGE * PAGE, (size + PAGE - 1) // PAGE * PAGE)
+        place = pages._place(inode.id, [(at, end)])
+        while at < end:
+            data = os.pread(fd, min(BUFFER, end - at), at)
+            if not data:
+                break
+            os.pwrite(pages.fd, data, place)
+            place += len(data)
+            at += len(data)
+        if at < end:
+            os.ftruncate(pages.fd, pages.end)
+            at = end
+    if os.fstat(pages.fd).st_size < pages.end:
+        os.ftruncate(pages.fd, pages.end)
+
+
+def _copy_mapping(pages: Pages, inode: InodeEvidence, process: ProcessEvidence, start: int, low: int, high: int) -> None:
+    # every page, present or not: another process may have written it, and only the whole object is the truth
+    buffer = ctypes.create_string_buffer(BUFFER)
+    view = memoryview(buffer)
+    for at in range(low, high, BUFFER):
+        n = min(BUFFER, high - at)
+        ptrace.transfer(process.pid, False, addressof(buffer), [(start + at - low, n)])
+        first = -1
+        for k in range(0, n + PAGE, PAGE):
+            empty = k >= n or not any(view[k : k + PAGE])
+            if empty and first >= 0:
+                place = pages._place(inode.id, [(at + first, at + k)])
+                os.pwrite(pages.fd, view[first:k], place)
+                first = -1
+            elif not empty and first < 0:
+                first = k

@@ -1,0 +1,162 @@
+"""A sealed image to a running tree, checked before it is let go."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from holdfast.engine import faults
+from holdfast.engine.execute import Execution, Outcome, part_size, plan_layout
+from holdfast.engine.host import LiveHost
+from holdfast.engine.plan import Plan, make_plan
+from holdfast.engine.verify import verify
+from holdfast.errors import Differs, Refused
+from holdfast.image import read
+from holdfast.kinds import registry
+from holdfast.kinds.evidence import Options
+from holdfast.model.record import Record
+from holdfast.tracee import spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from holdfast.image.read import Image
+    from holdfast.model.census import Refusal
+
+MIN_AREA = 256 << 10
+
+
+class Prepared(Record):
+    """A restore that only has to be done: the image, its plan, where things go."""
+
+    image: Any
+    plan: Plan
+    records: Mapping[str, Mapping[str, Any]]
+    hole: int
+    size: int
+
+
+def readers() -> dict[str, Any]:
+    """What the image room needs to know of every kind: record class, version, upgrades."""
+    return {name: (kind.record, kind.version, kind.upgrades or {}) for name, kind in registry.kinds().items()}
+
+
+def load(image: Image) -> dict[str, dict[Any, Any]]:
+    """Every record: kind to object to record."""
+    return {kind: dict(image.records(kind)) for kind in image.kinds()}
+
+
+def prepare(image: Image) -> Prepared:
+    """Make the plan and see whether this machine has what it needs; nothing is started.
+
+    Raises:  refused.restore: every reason at once
+    """
+    records = load(image)
+    kinds = registry.kinds()
+    host = LiveHost(records)
+    refusals: list[Refusal] = []
+    for name, kind in kinds.items():
+        ready = kind.verbs.get("ready")
+        if ready is not None:
+            seen: set[Any] = set()
+            for rec in records.get(name, {}).values():
+                for refusal in ready(rec, host):
+                    if refusal not in seen:
+                        seen.add(refusal)
+                        refusals.append(refusal.replace(kind=name))
+    if refusals:
+        n = len(refusals)
+        raise Refused("restore", f"the image cannot be restored here: {n} reason{'s' if n > 1 else ''}", refusals=refusals)
+    paged = _paged(image, records)
+    hole, layout, staging_size = plan_layout(records, MIN_AREA)
+    plan = make_plan(records, kinds, paged, layout, staging_size)
+    largest = max((part_size(p) for r in plan.rounds for parts in r.parts.values() for p in parts), default=0)
+    size = max(MIN_AREA, (largest + 8192 + 4095) & ~4095)
+    if size > MIN_AREA:
+        hole, layout, staging_size = plan_layout(records, size)
+        plan = make_plan(records, kinds, paged, layout, staging_size)
+    return Prepared(image, plan, records, hole, size)
+
+
+def _paged(image: Image, records: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    # areas that hold at least one page of the image, found by one merge of sorted lists for each process
+    out: set[str] = set()
+    by_process: dict[str, list[tuple[int, int, str]]] = {}
+    for kind in ("mm.anon", "mm.file"):
+        for id, rec in records.get(kind, {}).items():
+            by_process.setdefault(f"process:{str(id).split(':')[1]}", []).append((rec.start, rec.end, str(id)))
+    for process, areas in by_process.items():
+        areas.sort()
+        i = 0
+        for run in sorted(image.runs(process), key=lambda r: int(r.start)):  # type: ignore[arg-type]
+            start = int(run.start)
+            while i < len(areas) and areas[i][1] <= start:
+                i += 1
+            if i < len(areas) and areas[i][0] <= start:
+                out.add(areas[i][2])
+    return out
+
+
+def restore(
+    path: str | bytes, *, check: bool = True, trust: bool = False, progress: Callable[[int, int], None] | None = None
+) -> tuple[Outcome, Any]:
+    """Restore an image as children of this process.
+
+    Shape:   the outcome, and the pid to wait for
+    Raises:  bad_image.*, refused.restore, kernel_lacks.*; differs.verify: the tree was destroyed
+    """
+    began = time.monotonic_ns()
+    with read.open(path, readers(), trust=trust) as image:
+        prepared = prepare(image)
+        tree = prepared.plan.draft.tree
+        taken = frozenset(int(t) for p in tree.values() for t in p.threads)
+        execution = Execution(prepared.plan, image, prepared.hole, prepared.size, same_names=True)
+        stub = spawn.spawn_stub(taken)
+        try:
+            execution.start(stub)
+            execution.run(progress)
+            execution.settle()
+            if check:
+                checked(execution, prepared)
+            pid = execution.let_go()
+        except BaseException:
+            execution.abandon()
+            _end(stub)
+            raise
+        outcome = Outcome(
+            pid,
+            tuple(execution.pids.values()),
+            len(prepared.plan.rounds),
+            prepared.plan.calls,
+            execution.fill_ns,
+            time.monotonic_ns() - began,
+        )
+        return outcome, pid
+
+
+def checked(execution: Execution, prepared: Prepared) -> None:
+    """Compare the restored tree with the image.
+
+    Raises:  differs.verify: with every difference
+    """
+    tree = execution.look(Options())
+    differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
+    if differences:
+        raise Differs(
+            "verify",
+            f"the restored tree differs from the image in {len(differences)} places; it was destroyed",
+            where="; ".join(str(d) for d in differences[:20]),
+            why="something was not brought back as it was",
+            do="report it with the image; --no-verify lets the tree go as it is",
+        )
+    faults.point("restore.verified")
+
+
+def _end(stub: int) -> None:
+    try:
+        os.kill(stub, 9)
+        os.waitpid(stub, 0x40000000)
+    except OSError:
+        return  # it went when the tree was born

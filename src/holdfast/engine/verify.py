@@ -1,0 +1,91 @@
+"""Image against live tree: what differs.
+
+After a restore the tree is looked at by the code that looked at the original, and every record is compared by its kind.
+"""
+
+from __future__ import annotations
+
+from holdfast.engine.admit import admit
+from holdfast.engine.inside import Inside, describe
+from holdfast.kinds.contract import compare_fields
+from holdfast.model.difference import Difference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from holdfast.kinds.contract import Kind
+    from holdfast.kinds.evidence import TreeEvidence
+    from holdfast.model.ids import ObjectId
+    from holdfast.tracee.seize import Held
+
+
+def verify(
+    held: Held,
+    tree: TreeEvidence,
+    records: Mapping[str, Mapping[str, Any]],
+    kinds: Mapping[str, Kind],
+    ignored: frozenset[str] = frozenset(),
+) -> list[Difference]:
+    """Every difference between the image's records and the tree.
+
+    Needs:   the tree is stopped by us
+    """
+    admitted = admit(tree)
+    inside = Inside(held, tree.processes)
+    inside.open()
+    try:
+        now = describe(inside, [(ev, kind.verbs["dump"]) for kind, ev in admitted.carriers])
+    finally:
+        inside.close()
+    for file in tree.files:
+        file.close()
+    found: dict[str, dict[ObjectId, Any]] = {}
+    for (kind, ev), record in zip(admitted.carriers, now, strict=True):
+        found.setdefault(kind.name, {})[ev.id] = record
+    out: list[Difference] = []
+    for refusal in admitted.admission.refusals:
+        out.append(Difference(refusal.kind, tree.id, "refused", "", str(refusal)))
+    for name, kind in kinds.items():
+        before, after = records.get(name, {}), found.get(name, {})
+        if name in ignored:
+            continue
+        if kind.subject == "vma" and kind.claims:
+            before, after = _merged(before), _merged(after)
+        for id in before.keys() | after.keys():
+            a, b = before.get(id), after.get(id)
+            if a is None or b is None:
+                out.append(Difference(name, id, "", a, b))
+                continue
+            compare = kind.verbs.get("compare")
+            out.extend(compare(a, b, id) if compare is not None else compare_fields(name, id, a, b))
+    return out
+
+
+def _merged(areas: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Neighbouring areas that differ in nothing as one: how the kernel splits equal neighbours is its own affair."""
+    out: dict[Any, Any] = {}
+    last: Any = None
+    last_id: Any = None
+    for id, rec in sorted(areas.items(), key=lambda kv: kv[1].start):
+        process = str(id).split(":")[1]
+        if last is not None and last.end == rec.start and str(last_id).split(":")[1] == process and _joinable(last, rec):
+            last = last.replace(end=rec.end)
+            out[last_id] = last
+            continue
+        last, last_id = rec, id
+        out[id] = rec
+    return out
+
+
+def _joinable(a: Any, b: Any) -> bool:
+    for name, value in a.items():
+        if name in ("start", "end"):
+            continue
+        if name == "offset":
+            if b.offset != value + (a.end - a.start):
+                return False
+        elif getattr(b, name) != value:
+            return False
+    return True

@@ -1,0 +1,139 @@
+"""task.cpu: what the processor held for a thread: registers, extended state, the system call that was interrupted.
+
+Carries:  every general register, fs and gs base, the whole XSAVE state; a system call that was waiting is made again or ends as the
+          kernel would have ended it.
+Loses:    nanosleep, poll, and futex waits with a relative timeout start their time anew where the program gave no place for
+          what remains (the kernel's restart block cannot be read); a wait that another machine restores keeps absolute times.
+Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, Struct, verbs
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from holdfast.kinds.contract import Probes, Steps, Verdict
+    from holdfast.kinds.evidence import ThreadEvidence
+    from holdfast.model.ids import ObjectId
+
+REGISTERS = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs".split()
+PRSTATUS = Format("<27Q")
+RESTART_BLOCK = (1 << 64) - 516
+# What may sit in a restart block (grep set_restart_fn): nanosleep, clock_nanosleep, poll, futex
+RELATIVE = {35: "nanosleep", 230: "clock_nanosleep", 7: "poll", 202: "futex"}
+USER_CS = (0x33,)
+
+
+class Cpu(Record):
+    """One thread's processor state; `xstate` is in the XSAVE standard format of the machine that `show` names."""
+
+    r15: int
+    r14: int
+    r13: int
+    r12: int
+    rbp: int
+    rbx: int
+    r11: int
+    r10: int
+    r9: int
+    r8: int
+    rax: int
+    rcx: int
+    rdx: int
+    rsi: int
+    rdi: int
+    orig_rax: int
+    rip: int
+    cs: int
+    eflags: int
+    rsp: int
+    ss: int
+    fs_base: int
+    gs_base: int
+    ds: int
+    es: int
+    fs: int
+    gs: int
+    xstate: bytes
+
+
+def detect(ev: ThreadEvidence) -> Claim | None:
+    """Every thread."""
+    return Claim()
+
+
+def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
+    """32-bit code, and waits whose remaining time nobody can read."""
+    if ev.stopped is None:
+        return
+    regs = dict(zip(REGISTERS, PRSTATUS.unpack(ev.stopped.registers), strict=True))
+    if regs["cs"] not in USER_CS:
+        yield Refusal(
+            "task.cpu.mode",
+            f"thread {int(ev.tid)} runs in code segment {regs['cs']:#x}",
+            f"/proc/{int(ev.process.pid)}/task/{int(ev.tid)}",
+            "only 64-bit user code (cs 0x33) is carried",
+            "none known",
+        )
+    call = RELATIVE.get(regs["orig_rax"])
+    if regs["rax"] == RESTART_BLOCK and call and not _exact(call, regs):
+        yield Loss(
+            "task.cpu",
+            ev.id,
+            f"{call} was waiting with a timeout: restored, it waits for its whole time again",
+            "the kernel's restart block cannot be read",
+        )
+
+
+def _exact(call: str, regs: dict[str, int]) -> bool:
+    # an absolute deadline is the same when asked again; nanosleep(ts, ts) was given what remains
+    if call == "nanosleep":
+        return regs["rdi"] == regs["rsi"]
+    if call == "clock_nanosleep":
+        return regs["rdx"] == regs["r10"]
+    if call == "futex":
+        return regs["rsi"] & 0x7F in (9, 6, 11, 13)  # WAIT_BITSET, LOCK_PI, WAIT_REQUEUE_PI, LOCK_PI2
+    return False
+
+
+def dump(ev: ThreadEvidence) -> Cpu:
+    """The state at the stop."""
+    assert ev.stopped is not None
+    return Cpu(*PRSTATUS.unpack(ev.stopped.registers), ev.stopped.xstate)
+
+
+def restore(rec: Cpu, steps: Steps) -> None:
+    """Nothing to emit: the engine sets registers last of all, through ptrace."""
+
+
+def compare(before: Cpu, after: Cpu, where: ObjectId) -> Iterator[Difference]:
+    """Every register; an interrupted call is compared after the rewinding that the engine does on both."""
+    for name, value in before.items():
+        now = getattr(after, name)
+        if name == "xstate":
+            value, now = _used_xstate(value), _used_xstate(now)
+        elif name in ("rax", "rip", "orig_rax"):
+            continue  # judged by the engine: a waiting call is rewound
+        if value != now:
+            yield Difference("task.cpu", where, name, value, now)
+
+
+def _used_xstate(raw: bytes) -> bytes:
+    # the reserved 48 bytes at 464 are the kernel's own note of the sizes (struct _fpx_sw_bytes)
+    return raw[:464] + bytes(48) + raw[512:]
+
+
+KIND: Any = Kind(
+    "task.cpu",
+    record=Cpu,
+    subject="thread",
+    watches=(Struct("thread_struct"), Struct("fpu"), Struct("fpstate"), Struct("restart_block")),
+    verbs=verbs(__name__),
+)

@@ -1,0 +1,127 @@
+"""task.process: who there is: pids, parents, threads, sessions, process groups, zombies, stopped jobs.
+
+Carries:  exact pids and tids (as the tree sees itself), parents, order of children, sessions, process groups, exit signals, wait status
+          of zombies, job-control stops.
+Loses:    start times and accumulated CPU times; a session or process group of the first process that lies outside the tree becomes
+          the restorer's; that a zombie dumped core.
+Sources:  clone(2) set_tid, setsid(2), setpgid(2), wait(2), proc_pid_stat(5), proc_pid_status(5).
+"""
+
+from __future__ import annotations
+
+from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, StatusKey, Struct, verbs
+from holdfast.model.ids import NsPid, ObjectId
+from holdfast.model.record import Record, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from holdfast.kinds.contract import Probes, Steps, Verdict
+    from holdfast.kinds.evidence import ProcessEvidence
+
+
+class Process(Record):
+    """One process: its place in the tree. Session and group are 0 where they lie outside the tree; a group's leader may be gone."""
+
+    nspid: NsPid
+    parent: ObjectId | None
+    threads: tuple[NsPid, ...]
+    session: NsPid
+    group: NsPid
+    exit_signal: int = field(default=17)
+    zombie: bool = False
+    exit_status: int = field(default=0, unit="wait status")
+    stop_signal: int = field(default=0)  # of a job-control stop, 0 while running
+
+
+def detect(ev: ProcessEvidence) -> Claim | None:
+    """Every process."""
+    return Claim()
+
+
+def _ids(ev: ProcessEvidence) -> tuple[int, int]:
+    status = ev.status
+    sessions, groups = status.ns_sids, status.ns_pgids
+    return (sessions[-1] if sessions else ev.stat.session), (groups[-1] if groups else ev.stat.pgrp)
+
+
+def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
+    """Sessions and groups that lie outside the tree."""
+    session, group = _ids(ev)
+    known = ev.tree.by_nspid
+    first = ev.parent is None
+    if session not in known and first:
+        outside = [p for p in ev.tree.processes if _ids(p)[0] == session]
+        yield Loss(
+            "task.process",
+            ev.id,
+            f"session {session} lies outside the tree; {len(outside)} processes of it get the restorer's session",
+            "setsid(2) can only make a session named after its caller",
+        )
+        if group not in known:
+            yield Loss("task.process", ev.id, f"process group {group} lies outside the tree; it becomes the restorer's", "setpgid(2)")
+    if not first and not ev.zombie:
+        root_session = _ids(ev.tree.processes[0])[0]
+        if session not in known and session != root_session:
+            yield Refusal(
+                "task.session",
+                f"pid {int(ev.pid)} ({ev.stat.comm.decode('utf-8', 'backslashreplace')}) is in session {session}, whose leader is gone",
+                f"/proc/{int(ev.pid)}/stat",
+                "a session without leader that does not lead back to the first process would have to be made by a process that is gone",
+                "dump the whole session, or start the program with setsid",
+            )
+
+
+def dump(ev: ProcessEvidence) -> Process:
+    """The place of the process in the tree."""
+    session, group = _ids(ev)
+    stat = ev.stat
+    stop = 0
+    if not ev.zombie and ev.leader.stopped is not None and ev.leader.stopped.group_stop:
+        stop = 19
+    return Process(
+        ev.nspid,
+        ev.parent,
+        tuple(NsPid(t.nstid) for t in ev.threads) if not ev.zombie else (ev.nspid,),
+        NsPid(session if session in ev.tree.by_nspid else 0),
+        NsPid(group if group in ev.tree.by_nspid or session in ev.tree.by_nspid else 0),
+        stat.exit_signal,
+        ev.zombie,
+        stat.exit_code if ev.zombie else 0,
+        stop,
+    )
+
+
+def restore(rec: Process, steps: Steps) -> None:
+    """Nothing to emit: the engine makes the tree from these records before anything else."""
+
+
+def compare(before: Process, after: Process, where: ObjectId) -> Iterator[Difference]:
+    """Every field; the first process's parent is the restorer, and its exit signal is what its parent asked for."""
+    for name, value in before.items():
+        now = getattr(after, name)
+        if name == "threads":
+            value, now = tuple(sorted(value)), tuple(sorted(now))
+        if name == "exit_status" and (value ^ now) == 0x80:
+            continue  # the core flag of a zombie
+        if value != now and not (before.parent is None and name == "exit_signal"):
+            yield Difference("task.process", where, name, value, now)
+
+
+KIND: Any = Kind(
+    "task.process",
+    record=Process,
+    subject="process",
+    watches=(
+        Struct("task_struct"),
+        Struct("signal_struct"),
+        Struct("pid"),
+        StatusKey("NStgid"),
+        StatusKey("NSpid"),
+        StatusKey("NSsid"),
+        StatusKey("NSpgid"),
+    ),
+    verbs=verbs(__name__),
+)

@@ -1,0 +1,64 @@
+"""Start the stub that a restored tree grows from, and make tasks with chosen ids."""
+
+from __future__ import annotations
+
+import os
+from struct import Struct as Format
+
+from holdfast.tracee import ptrace
+from holdfast.tracee.arch.x86_64 import stub_elf
+
+SIGNALS = (*range(1, 32), *range(34, 65))  # 32 and 33 are the C library's own; the stub never has them set
+CLONE_ARGS = Format("<11Q")
+CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND = 0x100, 0x200, 0x400, 0x800
+CLONE_PTRACE, CLONE_PARENT, CLONE_THREAD, CLONE_SYSVSEM = 0x2000, 0x8000, 0x10000, 0x40000
+THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
+
+
+def clone_args(flags: int, set_tid: int, exit_signal: int) -> bytes:
+    """Struct clone_args of 88 bytes, asking for one chosen id; `set_tid` is the address of that id.
+
+    Source:  clone(2), Linux include/uapi/linux/sched.h CLONE_ARGS_SIZE_VER2
+    """
+    return CLONE_ARGS.pack(flags, 0, 0, 0, exit_signal, 0, 0, 0, set_tid, 1, 0)
+
+
+def stub_file() -> int:
+    """A descriptor of the stub's ELF in memory.
+
+    Source:  memfd_create(2); MFD_EXEC since 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (v6.3)
+    """
+    try:
+        fd = os.memfd_create("holdfast-stub", os.MFD_CLOEXEC | 0x10)
+    except OSError:
+        fd = os.memfd_create("holdfast-stub", os.MFD_CLOEXEC)
+    os.write(fd, stub_elf())
+    return fd
+
+
+def spawn_stub(avoid: frozenset[int]) -> int:
+    """Start a stub whose pid is none of those to be restored; its pid.
+
+    Raises:  OSError: no process can be started
+    """
+    fd = stub_file()
+    failed: list[int] = []
+    try:
+        while True:
+            pid = os.posix_spawn(f"/proc/self/fd/{fd}", ["holdfast-stub"], {}, setsigmask=[], setsigdef=SIGNALS)
+            if pid not in avoid:
+                return pid
+            failed.append(pid)
+    finally:
+        os.close(fd)
+        for pid in failed:
+            os.kill(pid, 9)
+            os.waitpid(pid, 0)
+
+
+def hold_stub(pid: int) -> None:
+    """Take a stub over as its tracer; it dies if we die.
+
+    Needs:   the stub is our child or may be traced by us
+    """
+    ptrace.request(ptrace.SEIZE, pid, 0, ptrace.O_TRACESYSGOOD | ptrace.O_EXITKILL)
