@@ -1,0 +1,295 @@
+"""Drivers: most serve the machine and have no handle; those with a device node are refused when a process holds it."""
+
+from __future__ import annotations
+
+from holdfast.tags.row import CARRY, RULE, carried, device, failed, inner, mixed, node, option, partly, refused, space
+
+TAGS = (
+    inner(
+        "drivers_bus",
+        "drivers/acpi drivers/base drivers/bus drivers/clk drivers/clocksource drivers/cpufreq drivers/cpuidle drivers/dca "
+        "drivers/devfreq drivers/edac "
+        "drivers/eisa drivers/extcon drivers/hwspinlock drivers/idle drivers/interconnect drivers/irqchip drivers/macintosh "
+        "drivers/mailbox drivers/mcb "
+        "drivers/memory drivers/mfd drivers/mux drivers/nvmem drivers/of drivers/opp drivers/phy drivers/pinctrl "
+        "drivers/pmdomain drivers/pnp "
+        "drivers/power drivers/powercap drivers/ras drivers/regulator drivers/reset drivers/slimbus drivers/soc "
+        "drivers/soundwire drivers/ssb "
+        "drivers/thermal drivers/bcma drivers/siox drivers/spmi drivers/dma drivers/hwmon drivers/leds drivers/platform "
+        "drivers/thunderbolt drivers/w1 "
+        "drivers/i2c drivers/i3c drivers/spi drivers/gpio drivers/pwm drivers/pci drivers/ata drivers/connector drivers/dpll "
+        "drivers/amba "
+        "drivers/resctrl drivers/hte drivers/perf",
+        "buses, clocks, power, sensors: the machine's own works, shown by sysfs",
+        "Linux drivers/Kconfig and the directories' own",
+    ),
+    mixed("drivers", "drivers drivers/Kconfig", "drivers with no closer row", "a device node", "Linux drivers/Kconfig"),
+    node("i2c_dev", "I2C_CHARDEV", "/dev/i2c-N (slave address and mode per open file)", "Linux Documentation/i2c/dev-interface.rst"),
+    node("i2c_slave", "I2C_STUB I2C_SLAVE I2C_SLAVE_EEPROM", "an I2C test device", "Linux Documentation/i2c"),
+    node("spidev", "SPI_SPIDEV SPI_SLAVE", "/dev/spidevB.C", "Linux Documentation/spi/spidev.rst"),
+    node(
+        "gpio_cdev",
+        "GPIO_CDEV GPIO_CDEV_V1 GPIO_SYSFS GPIO_VIRTUSER GPIO_SIM GPIO_MOCKUP GPIO_AGGREGATOR",
+        "/dev/gpiochipN or on requested lines (anon_inode:gpio-line), with edge events queued",
+        "Linux Documentation/userspace-api/gpio/chardev.rst",
+    ),
+    node("pwm_cdev", "PWM_PROVIDE_GPIO", "/dev/pwmchipN", "Linux include/uapi/linux/pwm.h (v6.17)"),
+    node("uleds", "LEDS_USER", "/dev/uleds", "Linux Documentation/leds/uleds.rst"),
+    node(
+        "ipmi",
+        "IPMI_DEVICE_INTERFACE IPMI_WATCHDOG IPMI_IPMB",
+        "/dev/ipmiN (messages in flight)",
+        "Linux Documentation/driver-api/ipmi.rst",
+    ),
+    node("mei", "INTEL_MEI INTEL_MEI_ME INTEL_MEI_TXE INTEL_MEI_GSC INTEL_MEI_VSC", "/dev/meiN", "Linux Documentation/driver-api/mei"),
+    node(
+        "tpm",
+        "TCG_TPM TCG_VTPM_PROXY TCG_TIS TCG_CRB",
+        "/dev/tpm0, tpmrm0 (sessions and objects per open file) or vtpmx",
+        "Linux Documentation/security/tpm",
+    ),
+    node("hw_random", "HW_RANDOM", "/dev/hwrng", "Linux Documentation/admin-guide/hw_random.rst"),
+    node("nvram", "NVRAM DEVMEM DEVPORT", "/dev/nvram, /dev/mem or /dev/port", "mem(4)"),
+    node("ppdev", "PPDEV PRINTER", "/dev/parportN or /dev/lpN", "Linux Documentation/driver-api/parport-lowlevel.rst"),
+    node("hangcheck", "HPET_MMAP DTLK APPLICOM SONYPI MWAVE", "old character devices", "Linux drivers/char/Kconfig"),
+    mixed("char", "drivers/char", "character devices of many kinds", "one of them", "Linux drivers/char/Kconfig"),
+    option(
+        "memory_devices",
+        "DEVTMPFS DEVTMPFS_MOUNT RANDOM_TRUST_CPU RANDOM_TRUST_BOOTLOADER",
+        "/dev/null, zero, full, random, urandom",
+        "null(4), random(4)",
+        CARRY,
+        native=carried("these five are carried; /dev/kmsg and /dev/mem are refused"),
+        criu=carried("criu/files.c get_mem_dev_ops"),
+    ),
+    option(
+        "pty",
+        "UNIX98_PTYS",
+        "pseudo terminals: two ends, settings, foreground group, controlling terminal",
+        "pty(7); Linux drivers/tty/pty.c",
+        CARRY,
+        native=partly(
+            "a pty whose both ends are in the tree, or that is the controlling terminal; packet mode and exclusive mode are refused"
+        ),
+        criu=partly("slave and master with settings and window size; unread data is kept only in part", "lost"),
+    ),
+    node("legacy_pty", "LEGACY_PTYS", "BSD pseudo terminals (/dev/ptyXX)", "pty(7)", "use Unix 98 ptys"),
+    option(
+        "vt",
+        "VT VT_CONSOLE HW_CONSOLE VT_HW_CONSOLE_BINDING TTY",
+        "virtual consoles: modes, keymaps, who owns the screen",
+        "console_ioctl(2), vcs(4)",
+        "rule: no native kind claims /dev/ttyN; read: CRIU criu/tty.c",
+        native=partly("ptys are carried; a descriptor on /dev/ttyN, /dev/console or /dev/vcs is refused"),
+        criu=partly("virtual terminals are carried with their settings, not with contents or VT_SETMODE", "lost"),
+        do="run the job in a pty (script, tmux)",
+    ),
+    option(
+        "serial",
+        "SERIAL_8250 SERIAL_CORE SERIAL_8250_CONSOLE HVC_DRIVER VIRTIO_CONSOLE SERIAL_DEV_BUS CONSOLE_POLL USB_SERIAL USB_ACM",
+        "hardware terminals",
+        "tty_ioctl(4), ttyS(4)",
+        "rule: no native kind claims /dev/ttyS*; read: CRIU criu/tty.c external ttys",
+        native=refused("a descriptor on a hardware terminal is refused"),
+        criu=partly("as an external tty only; settings are kept", "failed"),
+        do="redirect input and output to a pty, file or pipe",
+    ),
+    node(
+        "line_disciplines",
+        "N_GSM N_HDLC LDISC_AUTOLOAD GNSS SERIO_SERPORT NULL_TTY TTY_PRINTK",
+        "a tty with another line discipline",
+        "tty_ioctl(4) TIOCSETD",
+    ),
+    mixed("tty", "drivers/tty", "terminals", "a hardware terminal", "Linux drivers/tty/Kconfig"),
+    node(
+        "evdev",
+        "INPUT_EVDEV INPUT_JOYDEV INPUT_MOUSEDEV INPUT_UINPUT",
+        "/dev/input/* or /dev/uinput (grabs, clocks, queues)",
+        "Linux Documentation/input",
+    ),
+    inner("input", "drivers/input", "keyboards, mice, touch screens: reached through evdev and terminals", "Linux drivers/input/Kconfig"),
+    node("hidraw", "HIDRAW UHID USB_HIDDEV HID_BPF", "/dev/hidrawN, /dev/uhid or /dev/usb/hiddevN", "Linux Documentation/hid"),
+    inner("hid", "drivers/hid", "drivers of input devices, reached through evdev and hidraw", "Linux drivers/hid/Kconfig"),
+    device("sound", "sound", "/dev/snd/* (rings mapped into the process, sequencer clients)", "Linux Documentation/sound", roots="SOUND"),
+    device(
+        "drm",
+        "drivers/gpu drivers/accel",
+        "/dev/dri/*, /dev/accel/* (contexts, buffers, fences)",
+        "Linux Documentation/gpu/drm-uapi.rst",
+        roots="DRM DRM_ACCEL AGP",
+        do="use an engine with a plugin for the GPU (criu: amdgpu, cuda)",
+    ),
+    device("fb", "drivers/video", "/dev/fbN", "Linux Documentation/fb", roots="FB"),
+    node(
+        "dmabuf",
+        "DMA_SHARED_BUFFER SYNC_FILE SW_SYNC UDMABUF DMABUF_HEAPS DMABUF_HEAPS_SYSTEM DMABUF_HEAPS_CMA",
+        "a dma-buf, sync_file, udmabuf or dma_heap",
+        "Linux Documentation/driver-api/dma-buf.rst",
+    ),
+    inner("dmabuf_parts", "drivers/dma-buf", "helpers of shared buffers", "Linux drivers/dma-buf/Kconfig"),
+    device(
+        "media",
+        "drivers/media",
+        "/dev/videoN, /dev/mediaN, /dev/dvb/*, /dev/lirc*, /dev/cec*",
+        "Linux Documentation/userspace-api/media",
+        roots="MEDIA_SUPPORT RC_CORE MEDIA_CEC_SUPPORT",
+    ),
+    device(
+        "infiniband",
+        "drivers/infiniband",
+        "/dev/infiniband/* (queue pairs, registered memory)",
+        "Linux Documentation/infiniband",
+        roots="INFINIBAND",
+        do="let MPI fall back to TCP in what is to be dumped",
+    ),
+    device("iio", "drivers/iio drivers/counter", "/dev/iio:deviceN or /dev/counterN", "Linux Documentation/iio", roots="IIO COUNTER"),
+    device("comedi", "drivers/comedi", "/dev/comediN", "Linux drivers/comedi", roots="COMEDI"),
+    device(
+        "watchdog",
+        "drivers/watchdog",
+        "/dev/watchdog (a close without the magic character reboots the machine)",
+        "Linux Documentation/watchdog/watchdog-api.rst",
+        roots="WATCHDOG",
+    ),
+    device("uio", "drivers/uio", "/dev/uioN", "Linux Documentation/driver-api/uio-howto.rst", roots="UIO"),
+    device("vfio", "drivers/vfio", "/dev/vfio/* (device memory mapped, DMA maps)", "Linux Documentation/driver-api/vfio.rst", roots="VFIO"),
+    device(
+        "vhost",
+        "drivers/vhost drivers/vdpa",
+        "/dev/vhost-* (memory tables, queues served by the kernel)",
+        "Linux drivers/vhost",
+        roots="VHOST_NET VHOST_SCSI VHOST_VSOCK VHOST_VDPA VDPA",
+    ),
+    node("iommufd", "IOMMUFD IOMMUFD_VFIO_CONTAINER", "/dev/iommu", "Linux Documentation/userspace-api/iommufd.rst"),
+    inner("iommu", "drivers/iommu", "translation for devices", "Linux drivers/iommu/Kconfig"),
+    node("rtc_dev", "RTC_INTF_DEV RTC_INTF_DEV_UIE_EMUL", "/dev/rtcN (alarms and interrupt counts)", "rtc(4)"),
+    inner("rtc", "drivers/rtc", "real-time clocks of the machine", "Linux drivers/rtc/Kconfig"),
+    node(
+        "pps_ptp",
+        "PPS PPS_CLIENT_LDISC PTP_1588_CLOCK",
+        "/dev/ppsN or /dev/ptpN (also dynamic clocks)",
+        "Linux Documentation/driver-api/ptp.rst",
+    ),
+    inner("pps", "drivers/pps drivers/ptp", "sources of exact time", "Linux drivers/ptp/Kconfig"),
+    node(
+        "usbfs",
+        "USB USB_MON",
+        "/dev/bus/usb/* (claimed interfaces, requests in flight) or /dev/usbmonN",
+        "Linux Documentation/driver-api/usb/usb.rst",
+    ),
+    node(
+        "usb_gadget",
+        "USB_GADGETFS USB_FUNCTIONFS USB_CONFIGFS_F_FS USB_RAW_GADGET USB_F_FS USB_F_HID USB_F_PRINTER USB_TMC USB_PRINTER",
+        "a gadget's or a USB class's device node",
+        "Linux Documentation/usb",
+    ),
+    mixed("usb", "drivers/usb", "USB controllers, classes, gadgets", "a USB device node", "Linux drivers/usb/Kconfig"),
+    device("firewire", "drivers/firewire", "/dev/fwN", "Linux include/uapi/linux/firewire-cdev.h", roots="FIREWIRE"),
+    device("gnss", "drivers/gnss", "/dev/gnssN", "Linux drivers/gnss", roots="GNSS"),
+    device("cxl", "drivers/cxl drivers/dax", "/dev/cxl/* or /dev/daxN.M", "Linux Documentation/driver-api/cxl", roots="CXL_BUS DAX"),
+    device("hwtracing", "drivers/hwtracing", "/dev/stm* or /dev/intel_th*", "Linux Documentation/trace/stm.rst", roots="STM INTEL_TH"),
+    device("staging", "drivers/staging", "a device of a driver that is not finished", "Linux drivers/staging", roots="STAGING"),
+    device("nfc", "drivers/nfc", "NFC sockets and devices", "Linux drivers/nfc", roots="NFC"),
+    device(
+        "fpga",
+        "drivers/fpga drivers/fsi drivers/greybus drivers/most drivers/rpmsg drivers/remoteproc drivers/cdx drivers/peci "
+        "drivers/isdn drivers/rapidio drivers/ntb",
+        "/dev/dfl-*, scom, gb-*, rpmsg*, remoteproc*, mISDN",
+        "Linux drivers/fpga and others",
+        roots="FPGA FSI GREYBUS MOST RPMSG_CHAR ISDN RAPIDIO NTB",
+    ),
+    option(
+        "binder",
+        "ANDROID_BINDER_IPC ANDROID_BINDERFS ANDROID_BINDER_IPC_RUST",
+        "Android's IPC: references to objects in other processes, transactions in flight",
+        "Linux drivers/android/binder.c",
+        RULE,
+        native=refused("a descriptor on binder is refused"),
+        criu=failed("dump_unsupp_fd chr"),
+        do="binder users cannot be dumped",
+    ),
+    device("android", "drivers/android", "binder devices", "Linux drivers/android/Kconfig", roots="ANDROID_BINDER_IPC"),
+    mixed(
+        "accessibility",
+        "drivers/accessibility drivers/auxdisplay",
+        "speech and small displays",
+        "/dev/softsynth* or /dev/lcd",
+        "Linux drivers/accessibility",
+    ),
+    mixed(
+        "misc_drivers",
+        "drivers/misc drivers/platform/x86 drivers/platform/chrome drivers/platform/surface drivers/platform/goldfish "
+        "drivers/platform/mellanox",
+        "drivers of many kinds",
+        "one of their devices (pvpanic, ntsync, vmci, cros_ec, wmi)",
+        "Linux drivers/misc/Kconfig",
+    ),
+    node(
+        "ntsync",
+        "NTSYNC",
+        "/dev/ntsync and its semaphores, mutexes and events (Wine)",
+        "Linux Documentation/userspace-api/ntsync.rst (v6.14)",
+    ),
+    node("vmci", "VMWARE_VMCI VMWARE_BALLOON", "/dev/vmci", "Linux drivers/misc/vmw_vmci"),
+    space(
+        "block",
+        "block drivers/block drivers/md drivers/mmc drivers/memstick drivers/mtd drivers/nvme drivers/nvdimm drivers/scsi "
+        "drivers/message drivers/target "
+        "drivers/ufs drivers/s390 drivers/pcmcia drivers/parport",
+        "disks and what is stacked on them",
+        "Linux block/Kconfig, drivers/block/Kconfig",
+        "rule: files on a disk are carried by path; no native kind claims a block device node; read: CRIU criu/files.c (S_ISBLK "
+        "is unknown)",
+        native=partly("files on the disk are carried by path; a descriptor on the block device itself is refused"),
+        criu=partly("files on the disk are carried by path; a descriptor on the block device fails the dump", "failed"),
+    ),
+    node(
+        "sg",
+        "CHR_DEV_SG CHR_DEV_ST CHR_DEV_SCH BLK_DEV_BSG BLK_DEV_BSGLIB BLK_DEV_BSG_COMMON",
+        "/dev/sgN, stN, chN or bsg/* (commands in flight, tape position)",
+        "Linux Documentation/scsi",
+    ),
+    node("mtd_char", "MTD_UBI MTD_BLOCK2MTD", "/dev/mtdN or /dev/ubi*", "Linux drivers/mtd"),
+    node(
+        "nbd_ublk",
+        "BLK_DEV_UBLK BLK_DEV_NBD BLK_DEV_DRBD BLK_DEV_RBD ATA_OVER_ETH TCM_USER2",
+        "a block device's server side (/dev/ublkcN, nbd sockets, uio of tcmu)",
+        "Linux Documentation/block/ublk.rst",
+    ),
+    node("dm_control", "BLK_DEV_DM", "/dev/mapper/control", "Linux Documentation/admin-guide/device-mapper"),
+    node("loop_control", "BLK_DEV_LOOP", "/dev/loop-control or a loop device", "loop(4)"),
+    node(
+        "nvme_char",
+        "NVME_CORE NVME_TARGET",
+        "/dev/ngXnY or /dev/nvmeX (passthrough commands, io_uring commands)",
+        "Linux drivers/nvme/host/ioctl.c",
+    ),
+    option(
+        "blkdev_io_prio",
+        "IOSCHED_BFQ MQ_IOSCHED_DEADLINE MQ_IOSCHED_KYBER BLK_CGROUP_IOPRIO BFQ_GROUP_IOSCHED",
+        "I/O schedulers: a task has an I/O priority",
+        "ioprio_set(2)",
+        "measured: CRIU 4.2 on 6.18 loses the I/O priority without a word",
+        native=carried("ioprio of each thread"),
+        criu=partly("the default comes back; a priority that was set is lost", "lost"),
+        do="set ionice again after a restore",
+    ),
+    space(
+        "net_drivers_misc",
+        "drivers/atm drivers/s390/net drivers/infiniband/ulp/ipoib",
+        "other network interfaces",
+        "Linux drivers/atm",
+        "read: interfaces belong to a network namespace; their sockets have rows by family",
+        native=partly("AF_ATMPVC and AF_ATMSVC sockets are refused"),
+        criu=partly("AF_ATMPVC and AF_ATMSVC sockets fail the dump", "failed"),
+    ),
+    option(
+        "hyperv_uio",
+        "UIO_HV_GENERIC VFIO_PCI VFIO_MDEV",
+        "devices handed to user space",
+        "Linux drivers/uio, drivers/vfio",
+        RULE,
+        native=refused("a descriptor on such a device is refused"),
+        criu=failed("dump_unsupp_fd chr"),
+    ),
+)

@@ -1,0 +1,34 @@
+"""The snapshot of symbol to file reads back what was written, and the newest tree counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.errors import InternalError
+from holdfast.tags.scopes import SHIPPED, of_tree, read, shipped, sources, write
+from holdfast.tags.tree import Option, Tree
+
+
+def tree(**files: str) -> Tree:
+    return Tree({n: Option(n, "bool", "", tuple(f.split("|")), ("",), (), (), (), False) for n, f in files.items()}, (), 1)
+
+
+def test_round_trip_and_newest_wins() -> None:
+    old, new = tree(A="init/Kconfig", B="mm/Kconfig"), tree(A="kernel/Kconfig", C="x/Kconfig|y/Kconfig")
+    text = write([("linux-1", old), ("linux-2", new)])
+    assert read(text) == {"A": "kernel/Kconfig", "B": "mm/Kconfig", "C": "x/Kconfig|y/Kconfig"}
+    assert sources(text) == ("linux-1", "linux-2")
+    assert of_tree(new) == {"A": "kernel/Kconfig", "C": "x/Kconfig|y/Kconfig"}
+
+
+def test_damage_is_an_error() -> None:
+    with pytest.raises(InternalError):
+        read("A\tb\n")
+
+
+def test_the_shipped_one_covers_three_kernels() -> None:
+    with open(SHIPPED, encoding="ascii") as file:
+        text = file.read()
+    assert [s.rpartition(".")[0] for s in sources(text)] == ["linux-6.1", "linux-6.12", "linux-7.2"]
+    assert len(shipped()) > 19000
+    assert text == "\n".join(text.splitlines()[:2] + sorted(text.splitlines()[2:])) + "\n"
