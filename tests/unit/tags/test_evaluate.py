@@ -31,6 +31,11 @@ SCOPES = {
 }
 
 
+def discovered(scope: str, verdict: tuple[On, ...]) -> Tag:
+    row = option("d", scope, "d", "hunt", "measured: x", native=verdict, criu=verdict)
+    return row.replace(name="discovered.d", evidence="discovered")
+
+
 def judge(
     body: bytes, engine: str = "native", rows: tuple[Tag, ...] = ROWS, *, kernel: str = "", version: str = "", whole: bool = True
 ) -> evaluate.Judged:
@@ -98,8 +103,6 @@ def test_a_cut_config_is_never_ok() -> None:
 
 def test_discovered_rows_come_on_top_of_reviewed_ones() -> None:
     found = discovered("CAN_RAW NET", lost())
-        name="discovered.d", evidence="discovered"
-    )
     judged = judge(b"CONFIG_NET=y\nCONFIG_CAN_RAW=y\n", rows=(*ROWS, found))
     assert judged.options["NET"] == "UNSAFE"
     assert [(f.subject, f.evidence) for f in judged.findings if f.fact("effect") == "lost"] == [("discovered.d", "discovered")]
@@ -107,8 +110,6 @@ def test_discovered_rows_come_on_top_of_reviewed_ones() -> None:
 
 def test_a_discovered_safe_does_not_whiten_an_unsafe_space() -> None:
     found = discovered("CAN_RAW", carried())
-        name="discovered.d", evidence="discovered"
-    )
     assert judge(b"CONFIG_CAN_RAW=y\n", rows=(*ROWS, found)).options["CAN_RAW"] == "UNSAFE"
 
 

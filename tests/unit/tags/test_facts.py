@@ -15,8 +15,6 @@ ROWS: list[Tag] = [row for area in table.known().values() for row in area]
 SCOPES = scopes.shipped()
 PATHS = {p for paths in SCOPES.values() for p in paths.split("|")}
 PLACES = {p.rsplit("/", n)[0] for p in PATHS for n in range(p.count("/") + 1)}
-    "/".join(parts[:n]) for path in SCOPES.values() for p in path.split("|") for parts in [p.split("/")] for n in range(1, len(parts) + 1)
-}
 WHEN = re.compile(r"set|unset|absent|!?=[\w,]+|[<>]=\d+")
 
 
