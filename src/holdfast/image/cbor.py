@@ -38,7 +38,7 @@ class Malformed(ValueError):
 
 
 class Names(tuple[str, ...]):
-    """A sorted tuple of text; sets of names repeat within a column, so each distinct one is encoded once."""
+    """A tuple of text; such tuples repeat within a column, so each distinct one is encoded once."""
 
     __slots__ = ()
 

@@ -68,6 +68,8 @@ def _is_id(name: str) -> bool:
 
 def _pack(kind: Type, values: list[Any], plan: Plan) -> list[Any]:
     op = kind[0]
+    if not values:  # a record that holds its own kind ends here
+        return []
     scalar = SCALARS.get(op)
     if scalar is not None:
         return _pack_scalars(scalar, values)
@@ -85,6 +87,11 @@ def _pack(kind: Type, values: list[Any], plan: Plan) -> list[Any]:
         return _pack_records(plan.nested[kind[1]], values)
     if set(map(type, values)) - {tuple}:
         raise WrongValue(f"not a tuple, where {schema.text_of(kind)} is wanted")
+    if op == "list" and kind[1] == ("str",):
+        if {type(v) for row in set(values) for v in row} - {str}:
+            raise WrongValue("a tuple of text holds something that is not text")
+        repeated = {v: cbor.Names(v) for v in set(values)}
+        return [repeated[v] for v in values]
     if op == "list":
         return _regroup(values, _pack(kind[1], [v for row in values for v in row], plan))
     if set(map(len, values)) - {len(kind) - 1}:
@@ -292,6 +299,8 @@ def _unpack_checked(kind: Type, values: list[Any], binding: Binding, field: str,
 
 def _unpack(kind: Type, values: list[Any], binding: Binding, warnings: list[str]) -> list[Any]:
     op = kind[0]
+    if not values:
+        return []
     scalar = SCALARS.get(op)
     if scalar is not None:
         if set(map(type, values)) - {scalar.stored}:

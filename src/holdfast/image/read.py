@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # From the stored fields of a record's version N to those of N + 1.
     Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
     # A kind's record class, its version, and its upgrades by the version that they start from.
-    Reader = tuple[type[Record], int, Mapping[int, Upgrade]]
+    Reader = tuple[type[Record], int, Mapping[int, Upgrade] | None]
 
 _OURS = frozenset({pages.INDEX_KIND, pages.DIGESTS_KIND, inventory.KIND, SCHEMA_KIND, SEAL_KIND})
 
@@ -37,7 +37,7 @@ class Image:
     def __init__(self, directory: int, trusted: bool) -> None:
         self._directory, self._trusted = directory, trusted
         self._data = b""
-        self._records: dict[str, list[codec.Entry]] = {}
+        self._records: dict[str, list[codec.Entry]] | None = None
         self._runs: dict[ObjectId, list[pages.Run]] | None = None
         self._fds: dict[int, int] = {}
         self._digests: dict[int, tuple[int, bytes]] = {}
@@ -57,6 +57,8 @@ class Image:
 
         Needs:   the image was opened with a registry
         """
+        if self._records is None:
+            raise InternalError("image.registry", f"{kind} was not decoded", why="the image was opened without a registry")
         return self._records.get(kind, [])
 
     def raw(self, kind: str) -> list[tuple[ObjectId, dict[str, Any]]]:
@@ -193,8 +195,11 @@ class Image:
                     do=broken.AGAIN,
                 )
         if registry is not None:
+            self._records = {}
             for kind in self.kinds():
-                self._admit(kind, registry.get(kind))
+                records = self._admit(kind, registry.get(kind))
+                if records is not None:
+                    self._records[kind] = records
 
     def _check_seal(self) -> None:
         last = self.frames[-1] if self.frames else None
@@ -247,7 +252,7 @@ class Image:
             )
 
     # Decode a kind, or say why that is not possible, or that it does not matter.
-    def _admit(self, kind: str, reader: Reader | None) -> None:
+    def _admit(self, kind: str, reader: Reader | None) -> list[codec.Entry] | None:
         must = any(f.must_understand for f in self.frames if f.kind == kind)
         version = self.schemas[kind].version
         if reader is None or version > reader[1]:
@@ -255,8 +260,8 @@ class Image:
                 raise _unknown(kind) if reader is None else _newer(kind, version, reader[1])
             what = "this version does not know it" if reader is None else f"its record version {version} is newer than {reader[1]}"
             self.warnings.append(f"{kind} was ignored: {what}, and the image says that it may be ignored")
-            return
-        self._records[kind] = self._decode(kind, reader)
+            return None
+        return self._decode(kind, reader)
 
     def _decode(self, kind: str, reader: Reader) -> list[codec.Entry]:
         cls, ours, upgrades = reader
@@ -319,8 +324,8 @@ def _decode(payload: bytes, kind: str) -> Any:
         raise broken.damaged(kind, str(error)) from error
 
 
-def _upgrade(kind: str, version: int, upgrades: Mapping[int, Upgrade]) -> Upgrade:
-    if version not in upgrades:
+def _upgrade(kind: str, version: int, upgrades: Mapping[int, Upgrade] | None) -> Upgrade:
+    if not upgrades or version not in upgrades:
         raise InternalError("image.upgrade", f"{kind} has no upgrade from record version {version}", why="every image has to stay readable")
     return upgrades[version]
 

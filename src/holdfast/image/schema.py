@@ -40,6 +40,7 @@ SCALARS: dict[str, Scalar] = {
     "RemoteAddr": Scalar(ids.RemoteAddr, int, 0, (1 << 64) - 1),
 }
 MAX_TYPE = 512  # letters of a type's text
+MAX_FIELDS = 4096  # of one record
 _parsed: dict[str, Type] = {}
 
 
@@ -105,7 +106,7 @@ def _parse(text: str) -> Type:
         if len(args) == 2 and args[1] == "...":
             return ("list", parse(args[0]))
         return ("tuple", *map(parse, args))
-    if text.isidentifier() and text[0].isupper() and text.isascii():
+    if text.isidentifier() and text[0].isupper() and text.isascii() and text != "None":
         return ("record", text)
     raise ValueError(f"{text!r} is not a type that an image can store")
 
@@ -244,7 +245,7 @@ def decode(kind: str, raw: bytes) -> KindSchema:
 
 
 def _specs(record: str, rows: Any) -> dict[str, FieldSpec]:
-    if type(rows) is not list:
+    if type(rows) is not list or len(rows) > MAX_FIELDS:
         raise ValueError(f"{record} has no list of fields")
     out: dict[str, FieldSpec] = {}
     for row in rows:
