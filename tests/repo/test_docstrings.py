@@ -18,7 +18,7 @@ LABELS = ("Shape", "Unit", "Needs", "Raises", "Source")
 KIND_LABELS = ("Carries", "Loses", "Sources")
 LABEL = re.compile(r"^([A-Z][a-z]+):(?:\s|$)", re.MULTILINE)
 # a kind's verbs are the contract's: kinds/contract.py says once what each gives
-VERBS = {"detect", "refuse", "dump", "restore", "generate", "compare"}
+VERBS = {"detect", "refuse", "dump", "ready", "restore", "generate", "compare"}
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

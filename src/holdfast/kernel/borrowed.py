@@ -137,12 +137,29 @@ class Borrowed:
             self._stat = os.fstat(self.fd)
         return self._stat
 
+    @property
+    def filesystem(self) -> int:
+        """The magic number of the filesystem that it is on. Asking changes nothing.
+
+        Source:  fstatfs(2), Linux include/uapi/linux/magic.h
+        """
+        room = ctypes.create_string_buffer(120)
+        _call(_libc.fstatfs(self.fd, room))
+        return int.from_bytes(room.raw[:8], "little")
+
     def fcntl(self, command: int, arg: int | bytes = 0) -> int | bytes:
         """A fcntl that reads (F_GET...); bytes in, bytes out. An F_SET command would change the target's file.
 
         Raises:  OSError: as fcntl(2)
         """
         return fcntl.fcntl(self.fd, command, arg)
+
+    def ioctl(self, request: int, arg: int) -> int:
+        """An ioctl with a number for an argument. Only requests that read, or that must fail, may be used.
+
+        Raises:  OSError: as ioctl(2)
+        """
+        return fcntl.ioctl(self.fd, request, arg)
 
     def ioctl_int(self, request: int) -> int:
         """The int that an ioctl writes. Only requests that read may be used.
@@ -220,6 +237,21 @@ class Borrowed:
         )
 
     # --- pipes
+
+    def writerless(self) -> bool:
+        """Whether a pipe is empty and nobody has it open for writing; True also where a reader has seen no writer yet.
+
+        Needs:   the descriptor is open for reading
+        Source:  tee(2), Linux fs/splice.c ipipe_prep: 0 where there is no writer, else EAGAIN; it changes nothing
+        """
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return _call(_libc.tee(self.fd, writer, ctypes.c_size_t(1), 2)) == 0  # SPLICE_F_NONBLOCK
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(reader)
+            os.close(writer)
 
     def peek_pipe(self) -> list[bytes]:
         """What waits in a pipe, left there: one entry for each read that a reader with a large buffer would make.

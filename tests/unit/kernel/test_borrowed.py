@@ -140,6 +140,13 @@ def test_a_file_is_asked_by_fcntl_and_ioctl(pipe: tuple[int, int]) -> None:
         assert b.ioctl_bytes(FIONREAD, b"\xff" * 4) == bytes(4)
 
 
+def test_the_filesystem_is_told_by_its_magic_number(pipe: tuple[int, int]) -> None:
+    memory = os.memfd_create("x")
+    with lend(pipe[0]) as of_pipe, lend(memory) as of_memory:
+        assert (of_pipe.filesystem, of_memory.filesystem) == (0x50495045, 0x01021994)  # PIPEFS_MAGIC, TMPFS_MAGIC
+    os.close(memory)
+
+
 def test_a_socket_gives_options_and_raw_addresses() -> None:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
