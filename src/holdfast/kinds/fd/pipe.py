@@ -140,10 +140,10 @@ def _open(rec: Pipe, steps: Steps, part: Part, reader: Arg, writer: Arg) -> None
         part.call("close", reader)
     for mate in later:
         again = steps.part(needs=("born", given[0].id))
-        flags = files.bits(mate.record.flags) & ~files.ASYNC
-        # O_NONBLOCK, or an end that finds nobody at the other would wait for it
-        fd = files.reopen(again, again.slot(given[0].id), flags | files.NONBLOCK)
-        files.set_flags(again, fd, mate.record.flags, made=flags | files.NONBLOCK)
+        # O_NONBLOCK, or an end that finds nobody at the other would wait for it; O_DIRECT a pipe takes only from F_SETFL
+        flags = files.bits(mate.record.flags) & ~(files.ASYNC | files.DIRECT) | files.NONBLOCK
+        fd = files.reopen(again, again.slot(given[0].id), flags)
+        files.set_flags(again, fd, mate.record.flags, made=flags)
         again.opened(fd, mate.id)
 
 

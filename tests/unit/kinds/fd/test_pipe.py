@@ -114,6 +114,17 @@ def test_more_open_files_on_an_end_come_back(fds: list[int]) -> None:
     assert [os.read(fd, 1) for fd in (made[0], made[2], made[3])] == [b"a", b"b", b"c"]
 
 
+def test_packets_of_a_reopened_end_come_back(fds: list[int]) -> None:
+    _, writer = pipe(fds)
+    fds.append(os.open(f"/proc/self/fd/{writer}", os.O_WRONLY))
+    fcntl.fcntl(fds[-1], fcntl.F_SETFL, os.O_DIRECT)
+    os.write(fds[-1], b"one")
+    os.write(fds[-1], b"two")
+    made = native.again(KIND, *fds)
+    fds += made
+    assert os.read(made[0], 9) == b"one"
+
+
 def test_an_end_that_only_others_reopened_comes_back(fds: list[int]) -> None:
     reader, writer = pipe(fds)
     again = os.open(f"/proc/self/fd/{writer}", os.O_WRONLY)

@@ -1,0 +1,122 @@
+"""fd.memfd: memory behind a descriptor that has a name only to show (memfd_create).
+
+Carries:  name, contents (as pages, by the engine), size, seals, owner, mode, time of change of contents.
+Loses:    inode number, times of access and of status change.
+Sources:  memfd_create(2), fcntl_locking(2), F_GET_SEALS(2const), Linux mm/memfd.c.
+"""
+
+from __future__ import annotations
+
+from holdfast.kernel import flags
+from holdfast.kinds import files
+from holdfast.kinds.contract import Claim, FlagSet, Kind, Refusal, Struct, compare_fields, verbs
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.kinds.contract import Difference, Probes, Steps, Verdict
+    from holdfast.kinds.evidence import FileEvidence, InodeEvidence
+    from holdfast.model.ids import ObjectId
+
+MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
+F_ADD_SEALS, F_GET_SEALS = 1033, 1034
+F_SEAL_SEAL = 1
+HUGETLBFS_MAGIC = 0x958458F6
+UTIME_OMIT = (0).to_bytes(8, "little") + ((1 << 30) - 2).to_bytes(8, "little")
+LINK = b"/memfd:"
+
+
+class Memfd(Record):
+    """Memory behind a descriptor."""
+
+    name: bytes
+    size: int
+    seals: tuple[str, ...]
+    mode: int
+    uid: int
+    gid: int
+    modified_ns: int
+
+
+def detect(ev: InodeEvidence) -> Claim | None:
+    return Claim(files.shown(ev.link)) if ev.link.startswith(LINK) else None
+
+
+def _file(ev: InodeEvidence) -> FileEvidence | None:
+    return next((f for f in ev.files if not f.flags & files.PATH), None)
+
+
+def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
+    file = _file(ev)
+    if file is None:
+        area = ev.vmas[0] if ev.vmas else None
+        yield Refusal(
+            "fd.memfd.mapped",
+            f"{files.shown(ev.link)} is mapped, and no process of the tree has it open",
+            "" if area is None else f"/proc/{int(area.process.pid)}/maps {area.vma.start:x}",
+            "its seals show only to who has it open; F_GET_SEALS(2const)",
+            "keep a descriptor of it open",
+        )
+        return
+    who = files.who(file)
+    if file.borrowed.filesystem == HUGETLBFS_MAGIC:
+        yield Refusal(
+            "fd.memfd.huge", f"{who} is a memfd of huge pages", file.where, "MFD_HUGETLB, memfd_create(2): its pages are not copied yet", ""
+        )
+    seals = int(file.borrowed.fcntl(F_GET_SEALS))
+    try:
+        flags.names("seal", seals)
+    except flags.UnknownFlag as e:
+        yield Refusal(
+            "fd.memfd.seals", f"{who} has seals that Holdfast does not know: {e}", file.where, "F_GET_SEALS(2const)", "see `holdfast drift`"
+        )
+    if -1 in files.owner(file.process, file.stat):
+        yield Refusal(
+            "fd.memfd.owner",
+            f"{who} belongs to user {file.stat.st_uid}, group {file.stat.st_gid}, which its user namespace does not know",
+            file.where,
+            "user_namespaces(7)",
+            "dump it from the user namespace that made it",
+        )
+
+
+def dump(ev: InodeEvidence) -> Memfd:
+    file = _file(ev)
+    assert file is not None
+    st = file.stat
+    uid, gid = files.owner(file.process, st)
+    seals = flags.names("seal", int(file.borrowed.fcntl(F_GET_SEALS)))
+    name = ev.link[len(LINK) :].removesuffix(files.DELETED)
+    return Memfd(name, st.st_size, seals, st.st_mode & 0o7777, uid, gid, st.st_mtime_ns)
+
+
+def restore(rec: Memfd, steps: Steps) -> None:
+    me = steps.subject
+    part = steps.part(needs=("born", "caps"))
+    fd = part.call("memfd_create", rec.name + b"\0", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+    part.call("ftruncate", fd, rec.size)
+    files.set_owner(part, fd, rec.uid, rec.gid, rec.mode)
+    part.opened(fd)
+    # seals forbid what the engine and others still have to do, so they come after all that use it
+    last = steps.part(needs=("born", "caps"), ends=(me,))
+    slot = last.slot(me)
+    last.call("utimensat", slot, 0, UTIME_OMIT + files.timespec(rec.modified_ns), 0)
+    seals = flags.bits("seal", rec.seals)
+    if seals:
+        last.call("fcntl", slot, F_ADD_SEALS, seals, check=0)
+
+
+def compare(before: Memfd, after: Memfd, where: ObjectId) -> Iterator[Difference]:
+    return compare_fields("fd.memfd", where, before, after)
+
+
+KIND = Kind(
+    "fd.memfd",
+    record=Memfd,
+    subject="inode",
+    claims=True,
+    watches=(Struct("shmem_inode_info"), Struct("inode"), FlagSet("seal")),
+    verbs=verbs(__name__),
+)

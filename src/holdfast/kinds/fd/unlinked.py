@@ -1,0 +1,209 @@
+"""fd.unlinked: a regular file that has no name any more, as long as somebody has it open or mapped.
+
+Carries:  contents (as pages, by the engine), size, owner, mode, times of access and change of contents, extended attributes, the name
+          that the kernel shows; whether it can be given a name (O_TMPFILE).
+Loses:    inode number, time of status change, blocks reserved beyond its data, attributes of chattr(1) that do not forbid it; the name
+          shown where another file has taken it; O_EXCL beside O_TMPFILE, which forbids to give it a name; the folder's times change.
+Sources:  open(2), unlink(2), linkat(2), Linux fs/namei.c vfs_tmpfile, fs/d_path.c.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISREG
+
+from holdfast.kinds import files
+from holdfast.kinds.contract import Claim, Kind, Loss, Refusal, Struct, compare_fields, verbs
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.kinds.contract import Difference, Host, Probes, Steps, Verdict
+    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence
+    from holdfast.model.ids import ObjectId
+
+O_CREAT, O_EXCL = 0o100, 0o200
+KERNELS_OWN = (b"/memfd:", b"/SYSV", b"/dev/zero (", b"/[aio]", b"/anon_hugepage", b"/secretmem")
+FS_IOC_GETFLAGS = 0x80086601
+# FS_IMMUTABLE_FL, FS_APPEND_FL, FS_ENCRYPT_FL, FS_VERITY_FL (linux/fs.h): a file that has one cannot be made again by writing it
+FORBIDDING = 0x10 | 0x20 | 0x800 | 0x100000
+
+
+class Attribute(Record):
+    """An extended attribute."""
+
+    name: bytes
+    value: bytes
+
+
+class Unlinked(Record):
+    """A file without a name."""
+
+    path: bytes  # where it is made again, and then removed
+    size: int
+    mode: int
+    uid: int
+    gid: int
+    accessed_ns: int
+    modified_ns: int
+    attributes: tuple[Attribute, ...] = ()
+    created: tuple[str, ...] = ()  # how O_TMPFILE opened it: it never had a name
+
+
+def _way_in(ev: InodeEvidence) -> bytes:
+    # a path of /proc that leads to the file although it has no name
+    if ev.files:
+        file = ev.files[0]
+        return b"/proc/%d/fd/%d" % (file.process.pid, int(file.fd))
+    area = ev.vmas[0]
+    return b"/proc/%d/map_files/%x-%x" % (area.process.pid, area.vma.start, area.vma.end)
+
+
+def _process(ev: InodeEvidence) -> ProcessEvidence:
+    return ev.files[0].process if ev.files else ev.vmas[0].process
+
+
+def detect(ev: InodeEvidence) -> Claim | None:
+    if ev.link.startswith(KERNELS_OWN) or not ev.link.endswith(files.DELETED):
+        return None
+    try:
+        st = os.stat(_way_in(ev))
+    except OSError:
+        return None
+    return Claim(files.shown(ev.link)) if S_ISREG(st.st_mode) else None
+
+
+def _nameless(ev: InodeEvidence) -> tuple[str, ...]:
+    # the flags of the open that made it, where that was O_TMPFILE
+    for file in ev.files:
+        if file.flags & files.TMPFILE == files.TMPFILE:
+            return files.names(file.flags)
+    if os.path.basename(ev.link) == b"#%d" % ev.ino + files.DELETED:
+        return ("O_RDWR", "O_TMPFILE")
+    return ()
+
+
+def _path(ev: InodeEvidence) -> bytes:
+    # its old name, or one beside it where that is taken: an O_TMPFILE's is only shown
+    old = ev.link.removesuffix(files.DELETED)
+    if _nameless(ev) or files.tree_stat(_process(ev), old) is None:
+        return old
+    return os.path.join(os.path.dirname(old), b".holdfast-%d" % ev.ino)
+
+
+def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
+    process = _process(ev)
+    where = f"{_way_in(ev).decode()} -> {files.shown(ev.link)}"
+    what = f"pid {int(process.pid)} ({files.shown(process.stat.comm)}) holds {files.shown(ev.link)}"
+    old = ev.link.removesuffix(files.DELETED)
+    folder = files.tree_stat(process, os.path.dirname(old))
+    st = os.stat(_way_in(ev))
+    if folder is None:
+        yield Refusal(
+            "fd.unlinked.folder", f"{what}, whose folder is gone too", where, "it has to be made again in that folder", "make the folder"
+        )
+    elif folder.st_dev != st.st_dev:
+        yield Loss("fd.unlinked", ev.id, f"{files.shown(old)} is made again on another filesystem", "its own is not at that place any more")
+    if -1 in files.owner(process, st):
+        yield Refusal(
+            "fd.unlinked.owner",
+            f"{what}, which belongs to user {st.st_uid}, group {st.st_gid}; its user namespace does not know them",
+            where,
+            "user_namespaces(7)",
+            "dump it from the user namespace that made it",
+        )
+    if _nameless(ev):
+        yield Loss(
+            "fd.unlinked",
+            ev.id,
+            f"{files.shown(ev.link)} can be given a name by linkat, even if O_EXCL forbade that",
+            "the kernel does not show O_EXCL",
+        )
+    elif _path(ev) != old:
+        yield Loss(
+            "fd.unlinked", ev.id, f"{files.shown(ev.link)} will be shown as {files.shown(_path(ev))} (deleted)", "another file has its name"
+        )
+    for file in ev.files:
+        if file.flags & files.PATH:
+            continue
+        try:
+            flags = int.from_bytes(file.borrowed.ioctl_bytes(FS_IOC_GETFLAGS, bytes(8)), "little")
+        except OSError:
+            break  # a filesystem without such flags
+        if flags & FORBIDDING:
+            yield Refusal(
+                "fd.unlinked.attributes",
+                f"{what}, which has file attributes {flags & FORBIDDING:#x}",
+                where,
+                "it is immutable, append-only, encrypted or sealed by fs-verity; ioctl_iflags(2)",
+                "take them off (chattr(1)) and retry",
+            )
+        break
+
+
+def dump(ev: InodeEvidence) -> Unlinked:
+    way = _way_in(ev)
+    st = os.stat(way)
+    uid, gid = files.owner(_process(ev), st)
+    attributes = tuple(Attribute(os.fsencode(name), os.getxattr(way, name)) for name in sorted(_attributes(way)))
+    return Unlinked(_path(ev), st.st_size, st.st_mode & 0o7777, uid, gid, st.st_atime_ns, st.st_mtime_ns, attributes, _nameless(ev))
+
+
+def _attributes(way: bytes) -> list[str]:
+    try:
+        return os.listxattr(way)
+    except OSError:
+        return []  # a filesystem without them
+
+
+def ready(rec: Unlinked, host: Host) -> Iterator[Refusal]:
+    path = files.shown(rec.path)
+    if host.stat(os.path.dirname(rec.path)) is None:
+        yield Refusal("fd.unlinked.no_folder", f"the folder of {path} is not there", path, "a file of the image is made in it", "make it")
+    elif not rec.created and host.stat(rec.path) is not None:
+        yield Refusal(
+            "fd.unlinked.taken",
+            f"there is a file {path}",
+            path,
+            "a file that had no name any more is made again under this one, then removed",
+            "move it away for the restore",
+        )
+
+
+def restore(rec: Unlinked, steps: Steps) -> None:
+    me = steps.subject
+    part = steps.part(needs=("born", "paths", "caps"))
+    if rec.created:
+        made = files.bits(rec.created) & ~files.ASYNC | files.CLOEXEC
+        fd = part.call("openat", files.AT_FDCWD, os.path.dirname(rec.path) + b"\0", made, 0o600)
+    else:
+        fd = files.open_again(part, rec.path, O_CREAT | O_EXCL | files.RDWR, 0o600)
+        part.made(rec.path)
+    part.call("ftruncate", fd, rec.size)
+    files.set_owner(part, fd, rec.uid, rec.gid, rec.mode)
+    for a in rec.attributes:
+        part.call("fsetxattr", fd, a.name + b"\0", a.value, len(a.value), 0)
+    part.opened(fd)
+    # after all that use it: the engine, which fills it, and the descriptors and areas that lead to it
+    last = steps.part(needs=("born", "paths", "caps"), ends=(me,))
+    slot = last.slot(me)
+    last.call("utimensat", slot, 0, files.timespec(rec.accessed_ns) + files.timespec(rec.modified_ns), 0)
+    if not rec.created:
+        last.call("unlink", rec.path + b"\0")
+
+
+def compare(before: Unlinked, after: Unlinked, where: ObjectId) -> Iterator[Difference]:
+    # a name beside the old one is told as a Loss
+    return compare_fields("fd.unlinked", where, before, after, ignore=("path", "accessed_ns"))
+
+
+KIND = Kind(
+    "fd.unlinked",
+    record=Unlinked,
+    subject="inode",
+    claims=True,
+    watches=(Struct("inode"), Struct("file")),
+    verbs=verbs(__name__),
+)

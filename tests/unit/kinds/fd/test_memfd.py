@@ -1,0 +1,116 @@
+"""fd.memfd, on memfds of this process; their contents are the engine's."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from holdfast.kinds.contract import Entry
+from holdfast.kinds.fd import regular
+from holdfast.kinds.fd.memfd import KIND, Memfd, compare
+from holdfast.model.ids import ObjectId
+from tests.unit.kinds import native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID = ObjectId("inode:0")
+
+
+@pytest.fixture
+def fds() -> Iterator[list[int]]:
+    made: list[int] = []
+    yield made
+    for fd in made:
+        os.close(fd)
+
+
+def record(fd: int) -> Memfd:
+    evidence = native.tree(fd)
+    refuse, detect = KIND.verb("refuse"), KIND.verb("detect")
+    assert refuse is not None
+    assert detect is not None
+    try:
+        assert detect(evidence.inodes[0]) is not None
+        assert list(refuse(evidence.inodes[0], native.answer)) == []
+        got: Memfd = native.record(KIND, evidence.inodes[0])
+        return got
+    finally:
+        native.close(evidence)
+
+
+def restored(rec: Memfd) -> int:
+    steps = native.NativeSteps([Entry(ID, rec)])
+    restore = KIND.verb("restore")
+    assert restore is not None
+    restore(rec, steps)
+    assert steps.parts[-1].ends == {ID}
+    return steps.files[ID]
+
+
+@pytest.mark.parametrize(
+    "seals",
+    [
+        None,
+        0,
+        fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK,
+        fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL,
+        0x10,  # F_SEAL_FUTURE_WRITE
+    ],
+)
+def test_what_is_made_again_is_what_was_dumped(fds: list[int], seals: int | None) -> None:
+    fds.append(os.memfd_create("a name (deleted)", 0 if seals is None else os.MFD_ALLOW_SEALING))
+    os.truncate(fds[0], 12345)
+    os.fchmod(fds[0], 0o600)
+    if seals:
+        fcntl.fcntl(fds[0], fcntl.F_ADD_SEALS, seals)
+    rec = record(fds[0])
+    fds.append(restored(rec))
+    assert record(fds[1]) == rec
+    assert (rec.name, rec.size, rec.mode) == (b"a name (deleted)", 12345, 0o600)
+    assert os.readlink(f"/proc/self/fd/{fds[1]}") == "/memfd:a name (deleted) (deleted)"
+
+
+def test_a_memfd_that_must_not_be_executed_comes_back(fds: list[int]) -> None:
+    try:
+        fds.append(os.memfd_create("x", 8))  # MFD_NOEXEC_SEAL
+    except OSError:
+        pytest.skip("machine cannot: this kernel has no MFD_NOEXEC_SEAL (Linux 6.3)")
+    rec = record(fds[0])
+    fds.append(restored(rec))
+    assert record(fds[1]) == rec
+    assert "F_SEAL_EXEC" in rec.seals
+
+
+def test_an_open_file_of_it_is_opened_through_it(fds: list[int]) -> None:
+    fds.append(os.memfd_create("x"))
+    os.write(fds[0], b"abc")
+    [file] = native.records(regular.KIND, fds[0])
+    made = restored(record(fds[0]))
+    fds.append(made)
+    [again] = native.restored(regular.KIND, [file], before={ID: made})
+    fds.append(again)
+    assert native.records(regular.KIND, again) == [file.replace(modified_ns=os.fstat(again).st_mtime_ns, number=os.fstat(again).st_ino)]
+
+
+def test_huge_pages_are_refused(fds: list[int]) -> None:
+    try:
+        fds.append(os.memfd_create("x", os.MFD_HUGETLB))
+    except OSError:
+        pytest.skip("machine cannot: this kernel has no huge pages")
+    evidence = native.tree(fds[0])
+    refuse = KIND.verb("refuse")
+    assert refuse is not None
+    assert [v.code for v in refuse(evidence.inodes[0], native.answer)] == ["fd.memfd.huge"]
+    native.close(evidence)
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": b"y"}, {"size": 1}, {"seals": ("F_SEAL_SEAL",)}, {"mode": 1}, {"uid": 1}, {"gid": 1}, {"modified_ns": 1}]
+)
+def test_every_field_is_compared(change: dict[str, Any]) -> None:
+    same = Memfd(b"x", 0, (), 0, 0, 0, 0)
+    assert (list(compare(same, same, ID)), len(list(compare(same, same.replace(**change), ID)))) == ([], 1)
