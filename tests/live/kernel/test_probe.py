@@ -104,7 +104,7 @@ def test_a_kernel_without_the_call_is_a_no(call: str, name: str) -> None:
     assert "ENOSYS" in str(reason)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become an ordinary user; run it with sudo")
+@pytest.mark.root
 def test_an_ordinary_user_is_told_what_is_not_allowed() -> None:
     names = (
         "clone3_set_tid",

@@ -66,7 +66,7 @@ def test_tcp_listener_and_connection(diag: int, family: int, host: str, raw: byt
     try:
         listener = socket.create_server((host, 0), family=socket.AddressFamily(family), backlog=7)
     except OSError as lacking:
-        pytest.skip(f"no loopback address {host} here: {lacking}; run it where `ip addr` shows one")
+        pytest.skip(f"machine cannot: no loopback address {host} here: {lacking}")
     with listener, socket.create_connection(listener.getsockname()[:2]) as client:
         port, client_port = listener.getsockname()[1], client.getsockname()[1]
         by_ino = {found.ino: found for found in sockdiag.inet_sockets(diag, family, socket.IPPROTO_TCP)}
@@ -98,6 +98,6 @@ def test_netlink(diag: int) -> None:
         try:
             by_ino = {found.ino: found for found in sockdiag.netlink_sockets(diag)}
         except KernelLacks as lacking:
-            pytest.skip(f"{lacking.why}; run it on a kernel with CONFIG_NETLINK_DIAG")
+            pytest.skip(f"machine cannot: {lacking.why}")
         found = by_ino[ino(made)]
         assert (found.protocol, found.portid, found.groups[:4]) == (15, made.getsockname()[0], b"\1\0\0\0")

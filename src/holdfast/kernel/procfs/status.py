@@ -68,7 +68,10 @@ class Status(Record):
 
     @property
     def umask(self) -> int:
-        """The file creation mask."""
+        """The file creation mask; a zombie has none.
+
+        Raises:  kernel_lacks.proc_key: it is a zombie, or the kernel is older than 4.7
+        """
         return self._number("Umask", 8)
 
     @property

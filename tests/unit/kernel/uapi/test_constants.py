@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,7 +118,7 @@ def compiled(header: str, names: list[str], tmp_path: Path) -> dict[str, int]:
     return {name: value - (1 << 64) if negative else value for name, (negative, value) in zip(left, values, strict=True)}
 
 
-@pytest.mark.skipif(which("gcc") is None, reason="no compiler; `apt-get install gcc linux-libc-dev libc6-dev` and run it again")
+@pytest.mark.tool("gcc", "gcc libc6-dev linux-libc-dev")
 @pytest.mark.parametrize(("header", "ours"), groups(), ids=[header for header, _ in groups()])
 def test_values_equal_the_header(header: str, ours: dict[str, int], tmp_path: Path) -> None:
     theirs = compiled(header, list(ours), tmp_path)

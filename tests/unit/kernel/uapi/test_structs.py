@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +24,7 @@ NEWER = {"rseq", "pm_scan_arg", "page_region", "uffdio_poison", "uffdio_move", "
 GROWS = {"rseq"}
 
 
-@pytest.mark.skipif(which("gcc") is None, reason="no compiler; `apt-get install gcc linux-libc-dev libc6-dev` and run it again")
+@pytest.mark.tool("gcc", "gcc libc6-dev linux-libc-dev")
 @pytest.mark.parametrize("layout", structs.ALL, ids=lambda layout: layout.c_name)
 def test_size_and_offsets_equal_the_header(layout: Layout, tmp_path: Path) -> None:
     tree = os.environ.get("HOLDFAST_UAPI_INCLUDE")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from shutil import which
 
 import pytest
 
@@ -27,7 +26,7 @@ def test_an_unknown_number_is_shown_as_one() -> None:
     assert name_of(9999) == "syscall_9999"
 
 
-@pytest.mark.skipif(which("gcc") is None, reason="no compiler; `apt-get install gcc linux-libc-dev` and run it again")
+@pytest.mark.tool("gcc", "gcc libc6-dev linux-libc-dev")
 def test_numbers_equal_the_system_headers() -> None:
     run = subprocess.run(
         ["gcc", "-E", "-dM", "-x", "c", "-"], input="#include <asm/unistd_64.h>\n", capture_output=True, text=True, check=True
