@@ -309,7 +309,12 @@ class Btf:
             element, _, length = self.array(type_id)
             return f"{self._text(element, depth + 1)}[{length}]"
         if kind in (STRUCT, UNION):
-            return f"{'struct' if kind == STRUCT else 'union'} {self.name(type_id) or '{...}'}"
+            word = "struct" if kind == STRUCT else "union"
+            if own := self.name(type_id):
+                return f"{word} {own}"
+            # an anonymous one has no layout of its own, so its members are part of the text
+            body = "; ".join(f"{m.name} {self._text(m.type, depth + 8)}" for m in self.members(type_id))
+            return f"{word} {{{body}}}"
         if kind in (ENUM, ENUM64):
             return f"enum {self.name(type_id) or '{...}'}"
         if kind == FWD:

@@ -5,7 +5,7 @@ A leaf is a member that is not an anonymous struct or union: an embedded named s
 
 from __future__ import annotations
 
-from holdfast.kernel.btf.decode import ARRAY, STRUCT, UNION, Btf, malformed
+from holdfast.kernel.btf.decode import ARRAY, INT, STRUCT, UNION, Btf, malformed
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ class Leaf(Record):
     bitfield_bits: int  # 0: not a bitfield
     size: int
     holds: str = ""  # the named struct or union that it embeds by value (also as an array), if any
+    integer: str = ""  # u16, s64, bool8 where the type is an integer under whatever name
 
 
 class Layout(Record):
@@ -63,6 +64,7 @@ def _leaves(btf: Btf, type_id: int, prefix: str, base: int, depth: int, left: li
                 member.bitfield_bits,
                 btf.size(member.type),
                 embedded(btf, member.type),
+                integer(btf, bottom),
             )
 
 
@@ -77,6 +79,14 @@ def embedded(btf: Btf, type_id: int) -> str:
             return ""
         type_id = btf.array(type_id)[0]
     raise malformed(f"type {type_id} is an array of itself", btf.where)
+
+
+def integer(btf: Btf, type_id: int) -> str:
+    """An integer type by sign and width, equal for all its names; empty for any other type."""
+    if btf.kind(type_id) != INT:
+        return ""
+    encoding, _, _ = btf.int_encoding(type_id)
+    return f"{'bool' if encoding & 4 else 's' if encoding & 1 else 'u'}{btf.size(type_id) * 8}"
 
 
 def layout(btf: Btf, name: str) -> Layout | None:

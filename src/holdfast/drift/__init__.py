@@ -1,0 +1,1 @@
+"""DRIFT: two kernels compared, and every difference joined with the ledger's decisions."""

@@ -1,0 +1,150 @@
+"""A comparison of two kernels as text, JSON, SARIF or KTAP; computes nothing.
+
+Source:  SARIF 2.1.0 (OASIS), Documentation/dev-tools/ktap.rst
+"""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.drift.judge import VERDICTS, Judged, Judgement, Massacre, sentence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from holdfast.model.finding import Finding
+
+SCHEMA = 1
+_MARK = {"added": "+", "removed": "-", "retyped": "~", "renumbered": "#", "moved": ">"}
+_LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "none": "none"}
+
+
+def summary(judgement: Judgement, failing: Iterable[str]) -> str:
+    """One line: the verdict of the whole, and how many of each."""
+    counts = judgement.counts()
+    bad = [v for v in VERDICTS if v in set(failing) and counts[v]]
+    word = "FOUND" if bad else "OK"
+    parts = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
+    return f"{word} {judgement.old} -> {judgement.new}: {parts or 'no difference'}"
+
+
+def text(judgement: Judgement, found: Sequence[Finding], failing: Sequence[str], everything: bool = False) -> str:
+    """The comparison for a person: the verdict, what is not green, then what was decided, in few words."""
+    lines = [summary(judgement, failing)]
+    lines += [f"  watched fields: {judgement.fields_old} -> {judgement.fields_new}"]
+    lines += [f"  warning: {w}" for w in judgement.warnings]
+    by_name = {(f.subject, f.code): f for f in found}
+    shown = VERDICTS if everything else ("silent", "breaks", "undecided", "check")
+    for verdict in shown:
+        part = [j for j in judgement.singles if j.verdict == verdict]
+        if part:
+            lines += ["", f"{verdict}: {len(part)}"]
+            lines += [line for j in part for line in _judged(j, by_name)]
+        for massacre in judgement.massacres:
+            if massacre.verdict == verdict:
+                lines += ["", _title(massacre)]
+                lines += [f"  {line}" for j in massacre.parts if j.verdict in shown for line in _judged(j, by_name)]
+    rest = [m for m in judgement.massacres if m.verdict not in shown]
+    if rest:
+        lines += ["", *(_title(m) for m in rest)]
+    hidden = sum(judgement.counts()[v] for v in VERDICTS if v not in shown)
+    if hidden:
+        lines += ["", f"not shown: {hidden} that are decided, were not carried, or only moved (--all)"]
+    return "\n".join(lines) + "\n"
+
+
+def _title(massacre: Massacre) -> str:
+    counts = {v: sum(p.verdict == v for p in massacre.parts) for v in VERDICTS}
+    where = ", ".join(x for x in (massacre.area, massacre.file) if x)
+    return f"massacre: {massacre.title} ({where}): {', '.join(f'{n} {v}' for v, n in counts.items() if n)}"
+
+
+def _judged(j: Judged, found: dict[tuple[str, str], Finding]) -> list[str]:
+    c = j.change
+    kind = " -> ".join(x for x in (c.old, c.new) if x)
+    lines = [f"  {_MARK[c.what]} {c.name}  {kind}" + (f"  [CONFIG_{j.guard}{' differs' if j.config else ''}]" if j.guard else "")]
+    finding = found.get((c.name, f"drift.{c.domain}.{c.what}"))
+    if j.verdict in ("breaks", "silent", "check", "undecided") and finding:
+        lines += [f"      {name:<7}{value}" for name, value in _details(j, finding)]
+    elif j.verdict in ("covered", "decided", "gone", "changed"):
+        lines += [f"      {j.row.decision}{f' by {j.row.by}' if j.row.by else ''}: {j.row.why}"]
+    return lines
+
+
+def _details(j: Judged, finding: Finding) -> Iterable[tuple[str, str]]:
+    yield from ((n, v) for n, v in (("where", finding.where), ("hint", j.change.hint), ("kinds", " ".join(j.kinds))) if v)
+    yield from ((n, v) for n, v in (("image", j.row.carried), ("tests", finding.fact("tests")), ("who", finding.fact("maintainers"))) if v)
+    if finding.do:
+        yield "do", finding.do
+
+
+def as_json(judgement: Judgement, found: Iterable[Finding]) -> str:
+    """The comparison as one document with sorted keys: the same input gives the same bytes."""
+    document = {
+        "schema": SCHEMA,
+        "old": judgement.old,
+        "new": judgement.new,
+        "fields": {"old": judgement.fields_old, "new": judgement.fields_new},
+        "counts": judgement.counts(),
+        "warnings": list(judgement.warnings),
+        "massacres": [
+            {"title": m.title, "area": m.area, "file": m.file, "verdict": m.verdict, "parts": [p.change.name for p in m.parts]}
+            for m in judgement.massacres
+        ],
+        "findings": [f.plain() for f in found],
+    }
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def sarif(found: Iterable[Finding]) -> str:
+    """The findings that are not green as a SARIF log; a result's place is the kernel's file."""
+    listed = [f for f in found if f.severity != "none"]
+    rules = sorted({f.code for f in listed})
+    results: list[dict[str, Any]] = []
+    for f in listed:
+        result: dict[str, Any] = {
+            "ruleId": f.code,
+            "ruleIndex": rules.index(f.code),
+            "level": _LEVEL[f.severity],
+            "message": {"text": f"{f.verdict}: {f.what}" + (f". {f.do}" if f.do else "")},
+            "partialFingerprints": {"holdfast/v1": f"{f.code}/{f.subject}"},
+            "properties": {"verdict": f.verdict, "subject": f.subject, "kernel": f.kernel, **dict(f.facts)},
+            "locations": [{"logicalLocations": [{"fullyQualifiedName": f.subject, "kind": "member"}]}],
+        }
+        if f.where:
+            result["locations"][0]["physicalLocation"] = {"artifactLocation": {"uri": f.where, "uriBaseId": "KERNEL"}}
+        results.append(result)
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "holdfast drift", "rules": [{"id": r, "name": r.replace(".", "_")} for r in rules]}},
+                "originalUriBaseIds": {"KERNEL": {"description": {"text": "the root of the kernel's source tree"}}},
+                "results": results,
+            }
+        ],
+    }
+    return json.dumps(log, indent=2, sort_keys=True) + "\n"
+
+
+def ktap(judgement: Judgement, failing: Iterable[str]) -> str:
+    """The comparison as KTAP: one test for each difference, grouped by holder; what fails is `not ok`."""
+    bad = set(failing)
+    groups: dict[str, list[Judged]] = {}
+    for j in judgement.all():
+        groups.setdefault(j.change.holder, []).append(j)
+    lines = ["KTAP version 1", f"1..{len(groups)}"]
+    for number, (holder, parts) in enumerate(sorted(groups.items()), 1):
+        lines += ["    KTAP version 1", f"    1..{len(parts)}"]
+        for n, j in enumerate(parts, 1):
+            result = "not ok" if j.verdict in bad else "ok"
+            lines.append(f"    {result} {n} {_word(j.change.name)} # {j.verdict}: {sentence(j).replace('#', ' ')}")
+        lines.append(f"{'not ok' if any(p.verdict in bad for p in parts) else 'ok'} {number} {_word(holder)}")
+    return "\n".join(lines) + "\n"
+
+
+def _word(name: str) -> str:
+    return name.replace("#", "_").replace("\n", " ")

@@ -1,0 +1,50 @@
+"""drift/render.py: one judgement in every format."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.drift import judge, render
+from tests.unit.drift.test_judge import NOBODY, leaf, ledger, row, snapshot
+
+OLD = snapshot((6, 1), leaf("a"), leaf("b"), leaf("kept"))
+NEW = snapshot((6, 12), leaf("b", "long"), leaf("fresh"), leaf("kept"))
+JUDGEMENT = judge.judge(
+    OLD, NEW, ledger(row("a", "carried", carried="fd.x.a"), row("b", "ignored")), NOBODY, warnings=["configuration not known: k6.1"]
+)
+FOUND = judge.findings(JUDGEMENT, tests=lambda _: ())
+
+
+def test_text_says_the_verdict_first_and_hides_what_is_decided() -> None:
+    text = render.text(JUDGEMENT, FOUND, ["silent"])
+    lines = text.splitlines()
+    assert lines[0] == "FOUND k6.1 -> k6.12: 1 silent, 1 breaks, 1 changed"
+    assert "warning: configuration not known: k6.1" in text
+    assert "s.fresh" in text
+    assert "s.b" not in text
+    assert "s.b" in render.text(JUDGEMENT, FOUND, ["silent"], everything=True)
+    assert render.text(JUDGEMENT, FOUND, []).startswith("OK ")
+
+
+def test_json_is_the_same_bytes_for_the_same_input() -> None:
+    once = render.as_json(JUDGEMENT, FOUND)
+    assert once == render.as_json(JUDGEMENT, FOUND)
+    document = json.loads(once)
+    assert document["schema"] == 1
+    assert [(f["subject"], f["verdict"]) for f in document["findings"]] == [("s.fresh", "silent"), ("s.a", "breaks"), ("s.b", "changed")]
+
+
+def test_sarif_holds_what_is_not_green() -> None:
+    log = json.loads(render.sarif(FOUND))
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    assert [(r["ruleId"], r["level"]) for r in run["results"]] == [("drift.struct.added", "error"), ("drift.struct.removed", "error")]
+    assert [run["tool"]["driver"]["rules"][r["ruleIndex"]]["id"] for r in run["results"]] == [r["ruleId"] for r in run["results"]]
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "fs/s.c"
+
+
+def test_ktap_counts_and_fails_what_fails() -> None:
+    lines = render.ktap(JUDGEMENT, ["silent"]).splitlines()
+    assert lines[:4] == ["KTAP version 1", "1..1", "    KTAP version 1", "    1..3"]
+    results = [line.split(" # ")[0].strip() for line in lines[4:]]
+    assert results == ["not ok 1 s.fresh", "ok 2 s.a", "ok 3 s.b", "not ok 1 s"]
