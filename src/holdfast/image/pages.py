@@ -24,6 +24,7 @@ DIGESTS_KIND = "image.pages"
 CHUNK = 4 << 20
 MAX_CHUNK = 64 << 20
 MAX_FILES = 65536
+MAX_COMPRESSED = 64 << 20  # bytes that one zstd run expands to
 RAW, ZERO, ZSTD, IN_PARENT = ENCODINGS = ("raw", "zero", "zstd", "in-parent")
 _COLUMNS = ("owner", "start", "pages", "file", "offset", "length", "encoding")
 _TOP = 1 << 64
@@ -85,6 +86,8 @@ def _first_wrong(rows: Iterable[tuple[int, ...]], page_size: int, sizes: Mapping
             if offset < 0 or offset % page_size or length != end - start or offset + length > sizes.get(file, -1):
                 return i, f"{length} raw bytes at {offset} are not in {name_of(file)}"
         elif encoding == 2:
+            if end - start > MAX_COMPRESSED:
+                return i, f"{end - start} bytes in one compressed run, more than {MAX_COMPRESSED}"
             if offset < 0 or length <= 0 or offset + length > sizes.get(file, -1):
                 return i, f"{length} bytes at {offset} are not in {name_of(file)}"
         elif file or offset or length:

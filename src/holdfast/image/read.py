@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     # A kind's record class, its version, and its upgrades by the version that they start from.
     Reader = tuple[type[Record], int, Mapping[int, Upgrade] | None]
 
+_MAX_RUN = 1 << 30
 _OURS = frozenset({pages.INDEX_KIND, pages.DIGESTS_KIND, inventory.KIND, SCHEMA_KIND, SEAL_KIND})
 
 
@@ -50,7 +51,7 @@ class Image:
 
     def kinds(self) -> list[str]:
         """The kinds that the image holds, in the order of their first frames."""
-        return list(dict.fromkeys(f.kind for f in self.frames if f.kind not in _OURS))
+        return list(dict.fromkeys(f.kind for f in self.frames if not f.kind.startswith("image.")))
 
     def records(self, kind: str) -> list[codec.Entry]:
         """All records of a kind with their object ids, in the order in which they were written.
@@ -116,9 +117,12 @@ class Image:
     def read_run(self, run: pages.Run) -> bytes:
         """The contents of a run.
 
+        Needs:   at most 1 GiB; longer runs are read in parts by who has room for them
         Raises:  bad_image.zstd, bad_image.truncated; internal.image.in_parent: the contents are in another image
         """
         size = run.pages * self.inventory.page_size
+        if size > _MAX_RUN:
+            raise InternalError("image.run_size", f"a run of {size} bytes in one piece", where=f"{run.owner} {run.start!r}")
         if run.encoding == pages.ZERO:
             return bytes(size)
         if run.encoding == pages.IN_PARENT:
@@ -211,8 +215,10 @@ class Image:
                 if f.version != 1 or f.kind in seen:
                     raise _newer(f.kind, f.version, 1) if f.version != 1 else broken.damaged(f.kind, "it is there twice")
                 seen.add(f.kind)
-            elif f.kind.startswith("image.") and f.must_understand:
-                raise _unknown(f.kind)
+            elif f.kind.startswith("image."):
+                if f.must_understand:
+                    raise _unknown(f.kind)
+                self.warnings.append(f"{f.kind} was ignored: this version does not know it, and the image says that it may be ignored")
         if SCHEMA_KIND not in seen or inventory.KIND not in seen:
             raise broken.damaged(STATE, "no schema or no inventory")
         value = _decode(self._payload(last), SEAL_KIND)
@@ -233,7 +239,7 @@ class Image:
         self._described: dict[str, bytes] = described
         self.schemas = {kind: schema.decode(kind, raw) for kind, raw in described.items()}
         for f in self.frames:
-            if f.kind not in described and f.kind not in _OURS - {inventory.KIND}:
+            if f.kind not in described and (f.kind == inventory.KIND or not f.kind.startswith("image.")):
                 raise broken.damaged(f.kind, "the image's schema does not describe it")
             if f.kind in described and self.schemas[f.kind].version != f.version:
                 raise broken.damaged(f.kind, "frame and schema disagree about the record version")

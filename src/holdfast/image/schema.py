@@ -5,6 +5,8 @@ Source:  docs/format.md, "Types" and "Schema"
 
 from __future__ import annotations
 
+import sys
+
 from holdfast.errors import BadImage, InternalError
 from holdfast.image import broken, cbor
 from holdfast.model import ids
@@ -174,8 +176,6 @@ def _records_in(kind: Type) -> list[str]:
 
 # A record's name means what it means in the module that wrote the annotation.
 def _resolve(cls: type[Record], field: str, name: str) -> type[Record]:
-    import sys
-
     for owner in cls.__mro__:
         if field in owner.__dict__.get("__annotations__", ()):
             found = sys.modules[owner.__module__].__dict__.get(name)
@@ -251,7 +251,7 @@ def _specs(record: str, rows: Any) -> dict[str, FieldSpec]:
     for row in rows:
         if type(row) is not list or len(row) < 5 or [type(v) for v in row[:5]] != [str, str, str, int, bool]:
             raise ValueError(f"a field of {record} is malformed")
-        if row[0] in out or not row[0].isidentifier():
+        if row[0] in out or not (row[0].isidentifier() and row[0].isascii()):
             raise ValueError(f"the field {record}.{row[0]} is there twice or has no possible name")
         parse(row[1])
         out[row[0]] = FieldSpec(row[0], row[1], row[2], row[3], row[4], row[5] if len(row) > 5 else MISSING)

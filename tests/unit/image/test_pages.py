@@ -57,6 +57,7 @@ WRONG_ROWS: list[tuple[tuple[Any, ...], str]] = [
     ((A, 0x1000, 17, 0, 0, RAW, 0), "69632 raw bytes at 0 are not in pages-0"),
     ((A, 0x1000, 1, 0, 16 * 4096, RAW, 0), "4096 raw bytes at 65536 are not in pages-0"),
     ((A, 0x1000, 1, 7, 0, RAW, 0), "4096 raw bytes at 0 are not in pages-7"),
+    ((A, 0, 16385, 0, 0, ZSTD, 9), "67112960 bytes in one compressed run, more than 67108864"),
     ((A, 0x1000, 1, 0, 0, ZSTD, 0), "0 bytes at 0 are not in pages-0"),
     ((A, 0x1000, 1, 0, 65535, ZSTD, 2), "2 bytes at 65535 are not in pages-0"),
     ((A, 0x1000, 1, 0, 4096, ZERO, 0), "zero pages have a place in a file"),

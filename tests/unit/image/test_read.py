@@ -189,6 +189,15 @@ def test_a_parent_is_known_by_its_digest(tmp_path: Path) -> None:
         assert mistake.value.code == "internal.image.in_parent"
 
 
+def test_a_run_that_no_memory_holds_is_not_read_in_one_piece(tmp_path: Path) -> None:
+    with write.Writer(tmp_path / "image") as writer:
+        writer.index([(ObjectId("process:1"), 0, 2**51, 0, 0, pages.ZERO)])
+        writer.seal(FACTS)
+    with load(tmp_path / "image") as found, pytest.raises(InternalError) as error:
+        found.read_run(found.runs(ObjectId("process:1"))[0])
+    assert error.value.code == "internal.image.run_size"
+
+
 class Old(Record):
     """Version 1: seconds."""
 
