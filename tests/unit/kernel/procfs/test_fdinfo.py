@@ -65,14 +65,20 @@ KINDS: list[tuple[Callable[[FdInfo], Any], bytes, Any]] = [
     ),
     (
         fdinfo.timerfd,
-        b"clockid: 0\nticks: 12\nsettime flags: 03\nit_value: (0, 0)\nit_interval: (0, 1)\n",
-        Timerfd(0, 12, 3, 0, 1),
+        b"clockid: 0\nticks: 12\nsettime flags: 013\nit_value: (0, 0)\nit_interval: (0, 1)\n",
+        Timerfd(0, 12, 0o13, 0, 1),
     ),
     (fdinfo.signalfd_mask, b"sigmask:\t8000000000000201\n", 0x8000000000000201),
     (
         fdinfo.inotify_watches,
         b"inotify wd:1 ino:3f7e8 sdev:fe00000 mask:fff ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:e8f7030000000000\n",
         [InotifyWatch(1, 0x3F7E8, 0xFE00000, 0xFFF, HANDLE, ())],
+    ),
+    # by hand, from fs/notify/fdinfo.c: a handle of 16 bytes and of type 0x81, as btrfs and overlayfs have longer ones
+    (
+        fdinfo.inotify_watches,
+        b"inotify wd:1 ino:1 sdev:1 mask:1 ignored_mask:0 fhandle-bytes:10 fhandle-type:81 f_handle:000102030405060708090a0b0c0d0e0f\n",
+        [InotifyWatch(1, 1, 1, 1, (0x81, bytes(range(16))), ())],
     ),
     # by hand, from fs/notify/fdinfo.c: a filesystem that cannot make handles
     (fdinfo.inotify_watches, b"inotify wd:a ino:1 sdev:1f mask:2 ignored_mask:0 \n", [InotifyWatch(10, 1, 0x1F, 2, None, ())]),

@@ -34,6 +34,10 @@ def test_an_unknown_form_is_an_error(line: bytes) -> None:
         parse_limits(HEAD + line + b"\n")
 
 
+def test_unlimited_is_what_getrlimit_calls_infinity() -> None:
+    assert INFINITY == 0xFFFFFFFFFFFFFFFF
+
+
 def test_this_process_has_every_limit_and_no_other() -> None:
     with open("/proc/self/limits", "rb") as file:
         limits = parse_limits(file.read())

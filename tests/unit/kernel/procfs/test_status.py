@@ -29,7 +29,7 @@ VmSize:\t    3060 kB
 CoreDumping:\t0
 Threads:\t2
 SigQ:\t0/96363
-SigPnd:\t0000000000000001
+SigPnd:\t0000000000000011
 ShdPnd:\t8000000000000000
 SigBlk:\t0000000000000002
 SigIgn:\t0000000001001000
@@ -54,7 +54,7 @@ def test_every_property() -> None:
     assert (status.state, status.umask, status.tgid, status.pid, status.ppid, status.tracer_pid) == ("R", 0o22, 6420, 6421, 6418, 0)
     assert (status.uids, status.gids, status.groups) == ((0, 1, 2, 3), (4, 5, 6, 4294967295), (4, 24, 27))
     assert (status.ns_tgids, status.ns_pids, status.ns_pgids, status.ns_sids) == ((6420, 1), (6421, 2), (6418, 0), (2849, 0))
-    assert (status.pending, status.shared_pending, status.blocked) == (1, 1 << 63, 2)
+    assert (status.pending, status.shared_pending, status.blocked) == (0x11, 1 << 63, 2)
     assert (status.ignored, status.caught, status.queued_signals) == (0x1001000, 0x200, (0, 96363))
     assert [status.capabilities(name) for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")] == [0, 0x1FFFEFFFFFF, 1, 0x1FFFEFFFFFF, 0]
     assert (status.no_new_privs, status.seccomp_mode, status.seccomp_filters) == (True, 2, 3)
@@ -80,6 +80,7 @@ def test_an_older_kernel_says_less() -> None:
     # Linux 5.4: neither Kthread nor Seccomp_filters, nor the x86 lines; built without seccomp: no Seccomp
     status = parse_status(b"Name:\tkthreadd\nState:\tS (sleeping)\nPid:\t2\nThreads:\t1\n")
     assert (status.is_kernel_thread, status.seccomp_mode, status.seccomp_filters, status.thread_features) == (True, 0, None, ())
+    assert status.thread_features_locked == ()
     zombie = parse_status(b"Name:\ta\nState:\tZ (zombie)\nPid:\t2\nThreads:\t1\n")
     assert (zombie.is_kernel_thread, zombie.size_bytes) == (False, 0)
     assert parse_status(b"Kthread:\t1\n").is_kernel_thread is True
