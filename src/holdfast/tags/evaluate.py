@@ -149,6 +149,8 @@ def config(config: Config, table: Table, scopes: Mapping[str, str], engine: str,
 # The verdicts of one row's options when on and when off, and its finding if it speaks.
 def _of_row(row: Tag, engine: str, kernel: str, version: str, on: list[str], config: Config) -> tuple[tuple[str, str], Finding | None]:
     verdicts = [(o, _holds(o, engine, kernel, version)) for o in row.of(engine)]
+    if _is_silent(row, verdicts):
+        return ("OK", "OK"), None
     if not verdicts:
         word = "UNTESTED"
         if not on:
@@ -189,6 +191,11 @@ def _of_row(row: Tag, engine: str, kernel: str, version: str, on: list[str], con
         chosen = max(speaking, key=lambda s: (ORDER.index(s[1]), _SEVERITY[s[0].effect]))
         found = _finding(row, chosen[0], chosen[2], engine, kernel, chosen[1])
     return (best_on[0], best_off[0]), found
+
+
+# What was discovered speaks only about the engine and the kernels that it was seen on.
+def _is_silent(row: Tag, verdicts: Sequence[tuple[On, bool | None]]) -> bool:
+    return row.evidence == "discovered" and all(holds is False for _, holds in verdicts)
 
 
 # A range of kernels needs a release; without one the answer is not known.
@@ -275,7 +282,7 @@ def cmdline(params: Mapping[str, tuple[str, ...]], table: Table, engine: str, ke
         if rows is None:
             unknown.append(name)
             continue
-        findings += [_setting(row, name, values or ("",), engine, kernel, version) for row in rows]
+        findings += [f for row in rows if (f := _setting(row, name, values or ("",), engine, kernel, version)) is not None]
     if unknown:
         what = f"{len(unknown)} boot parameters have no row: {_names(unknown)}"
         why = "what the kernel does not know it hands to init; a module's parameter has its dot"
@@ -289,7 +296,8 @@ def sysctl(known: Mapping[str, str], missing: Mapping[str, str], table: Table, e
     for name, rows in table.names["sysctl"].items():
         for row in rows:
             if name in known:
-                findings.append(_setting(row, name, (known[name],), engine, kernel, version))
+                found = _setting(row, name, (known[name],), engine, kernel, version)
+                findings += [] if found is None else [found]
             else:
                 absent = [o for o in row.of(engine) if o.when == "absent"]
                 why = missing.get(name, "not asked")
@@ -302,8 +310,10 @@ def sysctl(known: Mapping[str, str], missing: Mapping[str, str], table: Table, e
 
 
 # One parameter or sysctl: the worst verdict whose condition its value meets, or OK.
-def _setting(row: Tag, name: str, values: Sequence[str], engine: str, kernel: str, version: str) -> Finding:
+def _setting(row: Tag, name: str, values: Sequence[str], engine: str, kernel: str, version: str) -> Finding | None:
     mine = row.of(engine)
+    if _is_silent(row, [(o, _holds(o, engine, kernel, version)) for o in mine]):
+        return None
     holding = [(o, _holds(o, engine, kernel, version)) for o in mine if o.when not in {"absent", "unset"} and matches(o.when, values)]
     word, on = _worst(holding, "OK" if mine else "UNTESTED")
     shown = ",".join(values)
@@ -333,6 +343,8 @@ def process(keys: Iterable[str], table: Table, engine: str, kernel: str = "", ve
     for i, names in used.items():
         row = table.rows[i]
         mine = [(o, _holds(o, engine, kernel, version)) for o in row.of(engine)]
+        if _is_silent(row, mine):
+            continue
         word, on = _worst(mine, "UNTESTED")
         findings.append(_finding(row, on or On("untested", "unknown", "no row about this engine"), names, engine, kernel, word))
     for key in unknown:

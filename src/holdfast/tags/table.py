@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from holdfast.tags.row import Tag
 
 
-def known() -> dict[str, tuple[Tag, ...]]:
-    """The reviewed rows by area, one area for each file in facts/."""
+def known(wanted: Iterable[str] = ()) -> dict[str, tuple[Tag, ...]]:
+    """The reviewed rows by area, one area for each file in facts/; only the wanted areas where any are named."""
     folder = os.path.dirname(str(facts.__file__))
-    areas = sorted(name[:-3] for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py")
+    areas = sorted(wanted) or sorted(name[:-3] for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py")
     return {area: importlib.import_module(f"holdfast.tags.facts.{area}").TAGS for area in areas}
 
 
@@ -58,7 +58,7 @@ class Table:
         return self.under(paths) + own if own else self.under(paths)
 
 
-def load(discovered: Iterable[Tag] = ()) -> Table:
-    """The table of all reviewed rows, and of what was discovered."""
-    rows = [row for area in known().values() for row in area]
+def load(discovered: Iterable[Tag] = (), areas: Iterable[str] = ()) -> Table:
+    """The table of all reviewed rows (or of some areas), and of what was discovered."""
+    rows = [row for area in known(areas).values() for row in area]
     return Table([*rows, *discovered])

@@ -36,7 +36,7 @@ TAGS = (
     ),
     option(
         "vdso",
-        "GENERIC_GETTIMEOFDAY HAVE_GENERIC_VDSO GENERIC_VDSO_TIME_NS GENERIC_VDSO_OVERFLOW_PROTECT GENERIC_COMPAT_VDSO COMPAT_VDSO ",
+        "GENERIC_GETTIMEOFDAY HAVE_GENERIC_VDSO GENERIC_VDSO_TIME_NS GENERIC_VDSO_OVERFLOW_PROTECT COMPAT_VDSO ",
         "code of the kernel in every process: a thread may have been stopped inside, and its layout changes",
         "vdso(7); Linux lib/vdso",
         "measured: CRIU 3.17.1 fails on 6.18, 'Unexpected rt vDSO area bounds': [vvar_vclock] lies between vvar and vdso (v6.13)",
@@ -108,7 +108,7 @@ TAGS = (
     ),
     option(
         "resctrl",
-        "X86_CPU_RESCTRL RESCTRL_FS RESCTRL_FS_PSEUDO_LOCK PROC_CPU_RESCTRL ARCH_HAS_CPU_RESCTRL",
+        "X86_CPU_RESCTRL RESCTRL_FS RESCTRL_FS_PSEUDO_LOCK PROC_CPU_RESCTRL",
         "cache and bandwidth classes that tasks are put into",
         "Linux Documentation/filesystems/resctrl.rst; /proc/PID/cpu_resctrl_groups",
         "read: the class is named in /proc/PID/cpu_resctrl_groups; " + _NONE,
@@ -117,8 +117,8 @@ TAGS = (
         do="write the restored tids into the class again",
     ),
     option(
-        "user_return",
-        "X86_FRED GENERIC_ENTRY GENERIC_SYSCALL GENERIC_IRQ_ENTRY",
+        "syscall_user_dispatch",
+        "X86_FRED GENERIC_ENTRY GENERIC_SYSCALL",
         "entry code; system call user dispatch, set by prctl per thread (Wine)",
         "prctl(2) PR_SET_SYSCALL_USER_DISPATCH; ptrace(2) PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG (v6.4)",
         "read: only ptrace since v6.4 reads it; " + _NONE,
@@ -141,7 +141,7 @@ TAGS = (
     ),
     option(
         "tsc",
-        "X86_TSC HPET HPET_EMULATE_RTC X86_PM_TIMER HAVE_UNSTABLE_SCHED_CLOCK",
+        "X86_TSC HPET HPET_EMULATE_RTC X86_PM_TIMER",
         "time sources; a task may forbid itself RDTSC by prctl",
         "prctl(2) PR_SET_TSC",
         "read: PR_GET_TSC shows it; " + _NONE,

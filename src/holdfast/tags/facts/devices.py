@@ -51,7 +51,7 @@ TAGS = (
     node("hw_random", "HW_RANDOM", "/dev/hwrng", "Linux Documentation/admin-guide/hw_random.rst"),
     node("nvram", "NVRAM DEVMEM DEVPORT", "/dev/nvram, /dev/mem or /dev/port", "mem(4)"),
     node("ppdev", "PPDEV PRINTER", "/dev/parportN or /dev/lpN", "Linux Documentation/driver-api/parport-lowlevel.rst"),
-    node("hangcheck", "HPET_MMAP DTLK APPLICOM SONYPI MWAVE", "old character devices", "Linux drivers/char/Kconfig"),
+    node("old_char", "HPET_MMAP DTLK APPLICOM SONYPI MWAVE", "old character devices", "Linux drivers/char/Kconfig"),
     mixed("char", "drivers/char", "character devices of many kinds", "one of them", "Linux drivers/char/Kconfig"),
     option(
         "memory_devices",

@@ -104,7 +104,7 @@ TAGS = (
         criu=partly("only by a plugin (amdgpu, cuda)", "failed"),
     ),
     option(
-        "guard_regions",
+        "anon_vma_name",
         "PAGE_IDLE_FLAG PAGE_TABLE_CHECK PER_VMA_LOCK ANON_VMA_NAME",
         "names of anonymous mappings (prctl PR_SET_VMA_ANON_NAME) and other marks on mappings",
         "prctl(2) PR_SET_VMA; proc_pid_maps(5) [anon:NAME]",
@@ -114,7 +114,7 @@ TAGS = (
     ),
     option(
         "memory_failure",
-        "MEMORY_FAILURE HWPOISON_INJECT X86_MCE ARCH_SUPPORTS_MEMORY_FAILURE",
+        "MEMORY_FAILURE HWPOISON_INJECT X86_MCE",
         "poisoned pages; a task's policy for them (PR_MCE_KILL)",
         "prctl(2) PR_MCE_KILL; madvise(2) MADV_HWPOISON",
         "read: PR_MCE_KILL_GET shows the policy; " + _NONE,
@@ -123,7 +123,7 @@ TAGS = (
     ),
     option(
         "mseal",
-        "MSEAL_SYSTEM_MAPPINGS ARCH_SUPPORTS_MSEAL_SYSTEM_MAPPINGS",
+        "MSEAL_SYSTEM_MAPPINGS",
         "seals vdso, vvar and uprobes mappings: they can no longer be moved or unmapped",
         "Linux Documentation/userspace-api/mseal.rst; security/Kconfig (v6.15), 'may break checkpoint/restore (CRIU)'",
         "read: the help text names CHECKPOINT_RESTORE users; both engines move the vdso with mremap",
@@ -132,7 +132,7 @@ TAGS = (
         do="do not set CONFIG_MSEAL_SYSTEM_MAPPINGS on machines that restore",
     ),
     option(
-        "mem_alloc_profiling",
+        "allocator_hardening",
         "SLAB_FREELIST_RANDOM SLAB_FREELIST_HARDENED SHUFFLE_PAGE_ALLOCATOR RANDOM_KMALLOC_CACHES INIT_ON_ALLOC_DEFAULT_ON "
         "INIT_ON_FREE_DEFAULT_ON",
         "hardening of allocators",
@@ -142,8 +142,8 @@ TAGS = (
         criu=nothing(),
     ),
     option(
-        "userns_restrict",
-        "DEFAULT_MMAP_MIN_ADDR LSM_MMAP_MIN_ADDR ARCH_MMAP_RND_BITS ARCH_MMAP_RND_COMPAT_BITS COMPAT_BRK",
+        "address_floor",
+        "DEFAULT_MMAP_MIN_ADDR LSM_MMAP_MIN_ADDR COMPAT_BRK",
         "where mappings may lie",
         "Linux mm/Kconfig, arch/Kconfig; proc_sys_vm(5) mmap_min_addr",
         "read: restore maps at the recorded addresses with MAP_FIXED_NOREPLACE; a floor above one of them makes mmap fail",
@@ -153,7 +153,7 @@ TAGS = (
     ),
     option(
         "x86_shstk",
-        "X86_USER_SHADOW_STACK ARCH_HAS_USER_SHADOW_STACK",
+        "X86_USER_SHADOW_STACK",
         "shadow stacks: return addresses in memory that ordinary stores cannot write (VmFlag ss)",
         "Linux Documentation/arch/x86/shstk.rst (v6.6); arch_prctl(2) ARCH_SHSTK_STATUS",
         "rule: VmFlag ss is claimed by no native kind; read: CRIU criu/arch/x86/shstk.c",
@@ -163,7 +163,7 @@ TAGS = (
     ),
     option(
         "pkeys",
-        "X86_INTEL_MEMORY_PROTECTION_KEYS ARCH_HAS_PKEYS ARCH_USES_HIGH_VMA_FLAGS ARCH_PKEY_BITS",
+        "X86_INTEL_MEMORY_PROTECTION_KEYS",
         "protection keys: up to 15 keys on mappings and a rights register per thread",
         "pkeys(7); smaps ProtectionKey",
         "read: smaps shows ProtectionKey per mapping; XSAVE state 9 holds PKRU; " + _NONE + " of pkey_mprotect",

@@ -255,7 +255,7 @@ TAGS = (
         roots="TIPC",
     ),
     space(
-        "af_rds",
+        "af_others",
         "net/rds net/rxrpc net/qrtr net/phonet net/llc net/x25 net/lapb net/ax25 net/appletalk net/atm "
         "net/caif net/mctp net/nfc "
         "net/ieee802154 net/iucv net/smc net/kcm net/vmw_vsock net/mptcp net/tls net/xdp net/packet net/unix net/netlink "
@@ -336,7 +336,7 @@ TAGS = (
         criu=partly("both are lost", "lost"),
     ),
     option(
-        "cgroup_bpf_sock",
+        "net_devmem",
         "SOCK_RX_QUEUE_MAPPING NET_DEVMEM PAGE_POOL SKB_EXTENSIONS SKB_DECRYPTED",
         "device memory for sockets; helpers",
         "Linux Documentation/networking/devmem.rst",

@@ -55,7 +55,7 @@ TAGS = (
     ),
     option(
         "perf",
-        "PERF_EVENTS HAVE_PERF_EVENTS DEBUG_PERF_USE_VMALLOC PERF_EVENTS_INTEL_UNCORE PERF_EVENTS_INTEL_RAPL PERF_EVENTS_INTEL_CSTATE "
+        "PERF_EVENTS DEBUG_PERF_USE_VMALLOC PERF_EVENTS_INTEL_UNCORE PERF_EVENTS_INTEL_RAPL PERF_EVENTS_INTEL_CSTATE "
         "PERF_EVENTS_AMD_POWER PERF_EVENTS_AMD_UNCORE PERF_EVENTS_AMD_BRS",
         "counters and samples behind descriptors, ring buffers mapped into the process",
         "perf_event_open(2); Linux kernel/events/core.c",
@@ -114,8 +114,8 @@ TAGS = (
         criu=nothing(),
     ),
     option(
-        "debug_rodata_test",
-        "DEBUG_KERNEL DEBUG_FS DEBUG_INFO DEBUG_INFO_DWARF5 DEBUG_INFO_SPLIT GDB_SCRIPTS",
+        "debug_kernel",
+        "DEBUG_KERNEL DEBUG_FS DEBUG_INFO DEBUG_INFO_DWARF5 GDB_SCRIPTS",
         "symbols and files for debugging the kernel",
         "Linux lib/Kconfig.debug",
         "rule: files on debugfs are claimed by no kind unless they are plain",
@@ -153,7 +153,7 @@ TAGS = (
         criu=nothing(),
     ),
     option(
-        "kexec_hibernate",
+        "sleep_and_kexec",
         "HIBERNATION SUSPEND KEXEC KEXEC_FILE CRASH_DUMP PM_WAKELOCKS PM_USERSPACE_AUTOSLEEP",
         "sleep, wake locks by name, another kernel",
         "Linux kernel/power, kernel/kexec_core.c",

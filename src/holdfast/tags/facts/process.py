@@ -281,7 +281,7 @@ TAGS = (
         do="run it unconfined",
     ),
     flag(
-        "attr_core_cookie",
+        "attr_hidden",
         "prctl:PR_SCHED_CORE prctl:PR_SET_SYSCALL_USER_DISPATCH prctl:PR_SET_MDWE prctl:PR_SET_IO_FLUSHER prctl:PR_SET_TSC "
         "prctl:PR_MCE_KILL prctl:PR_SET_MEMORY_MERGE prctl:PR_FUTEX_HASH prctl:PR_RSEQ_SLICE_EXTENSION arch_prctl:ARCH_SET_CPUID "
         "arch_prctl:ARCH_REQ_XCOMP_PERM",
@@ -339,7 +339,7 @@ TAGS = (
         criu=failed(),
     ),
     flag(
-        "nothing_more",
+        "fd_closed",
         "fd:closed",
         "a descriptor that went away while it was looked at",
         _FD,

@@ -117,7 +117,7 @@ TAGS = (
         do="exempt tmpfs (fsmagic=0x01021994) in the policy",
     ),
     option(
-        "capabilities",
+        "lsm_hooks",
         "SECURITY SECURITYFS SECURITY_NETWORK SECURITY_PATH SECURITY_DMESG_RESTRICT PROC_MEM_ALWAYS_FORCE",
         "hooks of security modules; capabilities are always built",
         "capabilities(7)",
@@ -153,7 +153,7 @@ TAGS = (
         criu=nothing(),
     ),
     option(
-        "kexec_live",
+        "livepatch",
         "LIVEPATCH KLP_BUILD SAMPLE_LIVEPATCH",
         "replaces functions of the running kernel; a task is patched when it is off them",
         "Linux Documentation/livepatch/livepatch.rst",
@@ -203,7 +203,7 @@ TAGS = (
         do="close the device before a dump",
     ),
     option(
-        "untested_modules",
+        "bpf_lsm",
         "BPF_LSM",
         "security modules written in BPF, with storage per task",
         "Linux Documentation/bpf/prog_lsm.rst",

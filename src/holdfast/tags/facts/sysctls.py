@@ -458,7 +458,7 @@ TAGS = (
         do="use transparent huge pages",
     ),
     knob(
-        "compact_abi",
+        "modules_disabled",
         "abi.vsyscall32 kernel.modules_disabled",
         "32-bit vdso; whether modules may load",
         _KERNEL,
@@ -476,7 +476,7 @@ TAGS = (
         criu=partly("the restore compares the number and stops", "failed", when="<=39"),
     ),
     knob(
-        "futex_etc",
+        "traps",
         "kernel.split_lock_mitigate kernel.unknown_nmi_panic kernel.nmi_watchdog",
         "traps of the machine",
         _KERNEL,
@@ -503,7 +503,7 @@ TAGS = (
         criu=(*partly("images with the namespace fail with ENOSPC", "failed", when="=0"), *nothing("not built", when="absent")),
     ),
     knob(
-        "tainted_by_test",
+        "tainted",
         "kernel.tainted",
         "whether the kernel is as its builder made it",
         _KERNEL,

@@ -66,7 +66,7 @@ TAGS = (
     ),
     option(
         "posix_timers",
-        "POSIX_TIMERS POSIX_CPU_TIMERS_TASK_WORK HAVE_POSIX_CPU_TIMERS_TASK_WORK",
+        "POSIX_TIMERS POSIX_CPU_TIMERS_TASK_WORK",
         "timer_create(2) timers with ids, overrun counts and notification; CPU-time timers",
         "timer_create(2); proc_pid_timers(5); Linux kernel/time/posix-timers.c",
         "read: PR_TIMER_CREATE_RESTORE_IDS (v6.15), older kernels count ids up",
@@ -265,7 +265,7 @@ TAGS = (
         do="release locks before a dump",
     ),
     option(
-        "profiling_timers",
+        "aux_clocks",
         "POSIX_AUX_CLOCKS",
         "clocks that user space steers",
         "Linux kernel/time/timekeeping.c (v6.17)",
@@ -274,7 +274,7 @@ TAGS = (
         criu=untested(),
     ),
     option(
-        "init_plain",
+        "basic",
         "MULTIUSER PRINTK BUG EXPERT BASE_SMALL BASE_FULL SLUB SLAB_MERGE_DEFAULT",
         "basic parts of every kernel",
         "Linux init/Kconfig",
