@@ -85,7 +85,7 @@ class InetSocket(Record):
     shutdown: int | None
     tos: int | None
     tclass: int | None
-    v6only: bool | None
+    v6only: bool | None  # only of a listener, or of one that is not connected
     mark: int | None  # only for a caller with CAP_NET_ADMIN
     congestion: str
     info: bytes  # struct tcp_info as this kernel has it

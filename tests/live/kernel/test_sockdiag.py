@@ -83,6 +83,46 @@ def test_tcp_listener_and_connection(diag: int, family: int, host: str, raw: byt
         assert {found.state for found in listening} == {10}
 
 
+def test_options_of_a_tcp_socket(diag: int) -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError as lacking:
+        pytest.skip(f"machine cannot: no loopback address ::1 here: {lacking}")
+    with listener, socket.socket(socket.AF_INET6) as client:
+        client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, 0x20)
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 30_000)
+        client.connect(listener.getsockname()[:2])
+        client.shutdown(socket.SHUT_WR)
+        by_ino = {found.ino: found for found in sockdiag.inet_sockets(diag, socket.AF_INET6, socket.IPPROTO_TCP)}
+        found = by_ino[ino(client)]
+        congestion = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0").decode()
+        assert (found.tclass, found.tos, found.congestion) == (0x20, 0x10, congestion)
+        assert by_ino[ino(listener)].v6only is True
+        assert (found.shutdown, found.memory[1]) == (2, client.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both:
+        by_ino = {found.ino: found for found in sockdiag.inet_sockets(diag, socket.AF_INET6, socket.IPPROTO_TCP)}
+        assert by_ino[ino(both)].v6only is False
+
+
+def test_our_own_socket_is_not_inherited(diag: int) -> None:
+    assert not os.get_inheritable(diag)
+
+
+@pytest.mark.root
+def test_packet(diag: int) -> None:
+    from holdfast.errors import KernelLacks  # beside its one use
+
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x88B5)) as made:
+        try:
+            by_ino = {found.ino: found for found in sockdiag.packet_sockets(diag)}
+        except KernelLacks as lacking:
+            pytest.skip(f"machine cannot: {lacking.why}")
+        found = by_ino[ino(made)]
+        assert (found.type, found.protocol) == (socket.SOCK_DGRAM, 0x88B5)
+        assert {0, 1, 3} - {kind for kind, _ in found.more} <= {3}  # PACKET_DIAG_INFO, MCLIST; FANOUT only when it has one
+
+
 def test_udp(diag: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
@@ -100,4 +140,4 @@ def test_netlink(diag: int) -> None:
         except KernelLacks as lacking:
             pytest.skip(f"machine cannot: {lacking.why}")
         found = by_ino[ino(made)]
-        assert (found.protocol, found.portid, found.groups[:4]) == (15, made.getsockname()[0], b"\1\0\0\0")
+        assert (found.protocol, found.portid, found.groups[:4], found.flags) == (15, made.getsockname()[0], b"\1\0\0\0", 0)
