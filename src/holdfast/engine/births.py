@@ -14,6 +14,8 @@ helper with the leader's pid, which then ends and is reaped by its parent.
 from __future__ import annotations
 
 import os
+import time
+from errno import EEXIST
 
 from holdfast.errors import BadImage, KernelLacks
 from holdfast.prog.call import ANY, Block, Program, Struct
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from holdfast.tracee.inject import Area
 
 SIGNAL = 28
+PATIENCE_S = 2.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -99,10 +102,7 @@ class Births:
             middle.call("exit_group", 0)
             born = program.fork("clone", 0, 0, 0, 0, 0, child=middle)
             program.call("wait4", born, 0, 0x40000000, 0)
-        try:
-            by.run(program)
-        except CallFailed as e:
-            raise _cannot(rec, e) from e
+        _run(by, program, rec)
         self._adopt(str(name), area)
 
     def _adopt(self, name: str, area: Area) -> None:
@@ -168,10 +168,7 @@ class Births:
                 block = Block(tid.to_bytes(4, "little") + bytes(4))
                 args = spawn.clone_args(spawn.THREAD_FLAGS | spawn.CLONE_PTRACE, 0, 0)
                 program.call("clone3", Struct(args[:64], block, args[72:]), 88, check=tid)
-            try:
-                hand.run(program)
-            except CallFailed as e:
-                raise _cannot(rec, e) from e
+            _run(hand, program, rec)
         for tid in tids:
             ours = self._pid_of(int(rec.nspid), tid)
             thread = Thread(ours)
@@ -231,10 +228,7 @@ class Births:
         block = Block(group.to_bytes(4, "little") + bytes(4))
         args = spawn.clone_args(spawn.CLONE_PTRACE, 0, 0)
         program.call("clone3", Struct(args[:64], block, args[72:]), 88)
-        try:
-            by.run(program)
-        except CallFailed as e:
-            raise _cannot(self.tree[member], e) from e
+        _run(by, program, self.tree[member])
         pid = self._pid_of(group, group)
         thread = Thread(pid)
         _first_stop(thread)
@@ -265,7 +259,32 @@ class Births:
                 hand.start(program)
             _reap(pid)
             self.held.forget(pid)
+            self.processes[str(name)].zombie = True
+            self.processes[str(name)].threads = []
             del self.hands[str(name)]
+
+
+def _run(hand: Hand, program: Program, rec: Any) -> None:
+    # a wanted number is taken for a moment longer than its process: until every zombie of its group and session is reaped
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            hand.run(program)
+            return
+        except CallFailed as e:
+            at = next(i for i, c in enumerate(program.calls) if c is e.call)
+            if e.errno != EEXIST or time.monotonic() > deadline or _alive(int(rec.nspid)):
+                raise _cannot(rec, e) from e
+            program = Program(program.calls[at:])
+            time.sleep(0.001)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb", 0) as f:
+            return f.read(1024).rpartition(b")")[2].split()[0] not in b"ZX"
+    except OSError:
+        return False
 
 
 def _first_stop(thread: Thread) -> None:

@@ -90,6 +90,7 @@ class _Work:
         self.inside: Inside | None = None
         self.records: list[Any] = []
         self.twins: list[tuple[ProcessEvidence, twin.Twin, list[tuple[int, int]]]] = []
+        self.command: tuple[bytes, ...] = ()
         self.stop_began = self.stop_ended = 0
         self.how = "copy"
         file = writer.pages(0)
@@ -100,6 +101,7 @@ class _Work:
         self.held.freeze(self.pid)
         faults.point("dump.frozen")
         self.tree = stopped_tree(self.held, self.options)
+        self.command = _command(self.tree.processes[0])  # now: a process that is ended has none
 
     def judge(self) -> None:
         self.admitted = admit(self.tree)
@@ -203,7 +205,7 @@ class _Work:
                 created_ns=time.time_ns(),
                 root=root.id,
                 kernel_build=os.uname().version,
-                command=_command(root),
+                command=self.command,
                 left_running=self.leave,
                 stopped_ns=self.stop_ended - self.stop_began,
             )

@@ -52,6 +52,7 @@ class Outcome(Record):
     calls: int
     fill_ns: int
     total_ns: int
+    warnings: tuple[str, ...] = ()  # what the image holds that this version ignored, as the image allows
 
 
 def choose_hole(used: list[tuple[int, int]], size: int) -> int:

@@ -132,6 +132,7 @@ def restore(
             prepared.plan.calls,
             execution.fill_ns,
             time.monotonic_ns() - began,
+            tuple(image.warnings),
         )
         return outcome, pid
 

@@ -52,6 +52,13 @@ class PlannedPart(Part):
             self.calls.call("close", result)
         self.gives.add(name)
 
+    def fixed(self, result: Arg) -> int:
+        """Move a descriptor to a number known now; the caller closes it."""
+        number = self.draft.slot_number("fixed")
+        self.calls.call("dup3", result, number, DUP3_CLOEXEC, check=number)
+        self.calls.call("close", result)
+        return number
+
     def slot(self, file: ObjectId) -> int:
         """The number at which a file can be used in this task until the slots are closed."""
         process = self.draft.process_of(self.task)

@@ -43,7 +43,8 @@ def verify(
         file.close()
     found: dict[str, dict[ObjectId, Any]] = {}
     for (kind, ev), record in zip(admitted.carriers, now, strict=True):
-        found.setdefault(kind.name, {})[ev.id] = record
+        if record is not None:
+            found.setdefault(kind.name, {})[ev.id] = record
     out: list[Difference] = []
     for refusal in admitted.admission.refusals:
         out.append(Difference(refusal.kind, tree.id, "refused", "", str(refusal)))

@@ -172,6 +172,11 @@ class Part:
         """
         raise NotImplementedError
 
+    def fixed(self, result: Arg) -> int:
+        """A number, known now, at which the descriptor that a call returned can be used until this part ends: for structures
+        that hold a descriptor number. The caller closes it within the part."""
+        raise NotImplementedError
+
     def slot(self, file: ObjectId) -> int:
         """The descriptor number at which a file given before can be used in this task until `fds`; asks for it to be there."""
         raise NotImplementedError

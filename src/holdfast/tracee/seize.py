@@ -295,13 +295,13 @@ class Held:
         for process in self.processes:
             for thread in reversed(process.threads):
                 if thread.tid in self._attached:
-                    _reap(thread.tid)
+                    _reap(thread.tid, leader=thread is process.threads[0])
         self._attached.clear()
 
 
-def _reap(tid: int) -> None:
+def _reap(tid: int, leader: bool) -> None:
     # our own child stays for whoever started it to wait for
-    if _parent(tid) == os.getpid():
+    if leader and _parent(tid) == os.getpid():
         os.waitid(os.P_PID, tid, os.WEXITED | os.WNOWAIT | ptrace.WALL)
         return
     while True:
