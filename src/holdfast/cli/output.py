@@ -1,0 +1,213 @@
+"""The only place that prints. Every command makes one Answer; text and JSON are both rendered from its facts.
+
+The first word is a verdict: OK, LOSSY, REFUSED or UNKNOWN. Standard output is the answer, standard error the story.
+In JSON, keys are sorted, a byte string that is not UTF-8 has its exact value beside it (`path` and `path_b64`), and
+`schema` says which version of this form it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from holdfast.errors import BadImage, HoldfastError, InternalError, KernelLacks, Refused
+from holdfast.model.record import Record, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Self, TextIO
+
+SCHEMA = 1
+COLOURS = {"OK": "32", "LOSSY": "33", "UNKNOWN": "33", "REFUSED": "31"}
+LONG_S = 0.4  # work that takes longer gets a bar
+
+
+class Answer(Record):
+    """What a command has to say.
+
+    Shape:   `facts` are plain values: None, bool, int, float, str, bytes, lists, maps with text keys, Records;
+             `lines` renders them: the text after the verdict, then further lines
+    """
+
+    command: str
+    verdict: str
+    facts: Mapping[str, Any]
+    lines: Callable[[Mapping[str, Any]], Sequence[str]]
+    exit_code: int = field(default=0)
+
+
+def say(answer: Answer, as_json: bool) -> int:
+    """Print an answer; the exit code."""
+    if as_json:
+        write(document(answer.command, answer.verdict, answer.facts))
+    else:
+        first, *more = answer.lines(answer.facts)
+        write("\n".join([f"{coloured(answer.verdict, sys.stdout)} {first}", *more]))
+    return answer.exit_code
+
+
+def write(text: str, flush: bool = True) -> None:
+    """Text and a new line on standard output."""
+    print(_printable(text, sys.stdout), flush=flush)
+
+
+def story(text: str) -> None:
+    """Text and a new line on standard error."""
+    try:
+        print(_printable(text, sys.stderr), file=sys.stderr, flush=True)
+    except OSError:
+        return  # nobody listens
+
+
+def failed(error: HoldfastError, command: str, as_json: bool) -> int:
+    """Print an error that we know, as one JSON document on standard output or as text on standard error; its exit code."""
+    if as_json:
+        facts: dict[str, Any] = {"error": error.parts()}
+        if isinstance(error, Refused) and error.refusals:
+            facts["refusals"] = list(error.refusals)
+        write(document(command, verdict_of(error), facts))
+    elif isinstance(error, Refused):
+        story(f"{coloured('REFUSED', sys.stderr)} {error}")
+    else:
+        story(str(error))
+    return error.exit_code
+
+
+def crashed(error: BaseException, command: str, as_json: bool) -> int:
+    """Report an error that nobody foresaw, with its traceback on standard error; exit code 70."""
+    import traceback  # 4 ms, for a case that should not be
+
+    story("".join(traceback.format_exception(error)).rstrip("\n"))
+    known = InternalError(
+        "unexpected",
+        f"{type(error).__name__}: {error}",
+        where=f"holdfast {command}",
+        why="this is a mistake in Holdfast",
+        do="report it with the lines above",
+    )
+    return failed(known, command, as_json)
+
+
+def verdict_of(error: HoldfastError) -> str:
+    """The verdict that an error amounts to: refused if somebody can act on it, else unknown."""
+    return "REFUSED" if isinstance(error, Refused | BadImage | KernelLacks) else "UNKNOWN"
+
+
+def document(command: str, verdict: str, facts: Mapping[str, Any]) -> str:
+    """A JSON document with sorted keys; equal facts give equal bytes."""
+    import json  # 5 ms that only --json pays
+
+    whole = {**plain(facts), "schema": SCHEMA, "command": command, "verdict": verdict}
+    return json.dumps(whole, indent=2, sort_keys=True, ensure_ascii=True, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can say it: records and maps as maps, sets sorted, byte strings as text, exact where text is not."""
+    if isinstance(value, Record):
+        return plain(dict(value.items()))
+    if isinstance(value, dict):
+        out: dict[str, Any] = {}
+        for key, part in value.items():
+            out[str(key)] = plain(part) if not isinstance(part, bytes) else text_of(part)
+            if isinstance(part, bytes) and not _is_text(part):
+                out[f"{key}_b64"] = base64(part)
+        return out
+    if isinstance(value, bytes):
+        return text_of(value) if _is_text(value) else {"text": text_of(value), "b64": base64(value)}
+    if isinstance(value, frozenset | set):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def text_of(raw: bytes) -> str:
+    """A byte string as text; what is not UTF-8 as \\xNN."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def base64(raw: bytes) -> str:
+    """RFC 4648 base 64."""
+    from binascii import b2a_base64  # few answers need it
+
+    return b2a_base64(raw, newline=False).decode("ascii")
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# A name in a file system may hold bytes that no encoding has, and escape sequences that a terminal would obey.
+def _printable(text: str, to: TextIO) -> str:
+    text = "".join(c if c >= " " or c in "\n\t\x1b" else f"\\x{ord(c):02x}" for c in text) if not text.isprintable() else text
+    encoding = to.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def coloured(verdict: str, to: TextIO) -> str:
+    """A verdict in its colour if a person looks at it on a terminal.
+
+    Source:  the NO_COLOR convention: set and not empty means none
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not to.isatty():
+        return verdict
+    return f"\x1b[{COLOURS[verdict]}m{verdict}\x1b[0m" if verdict in COLOURS else verdict
+
+
+def size(bytes_: int) -> str:
+    """A number of bytes for people: 512 B, 1.5 KiB, 200 MiB."""
+    value = float(bytes_)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def duration(ns: int) -> str:
+    """A time for people: 350 us, 3.1 ms, 2.4 s."""
+    if ns < 1_000_000:
+        return f"{ns / 1e3:.0f} us"
+    return f"{ns / 1e6:.1f} ms" if ns < 1_000_000_000 else f"{ns / 1e9:.2f} s"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 process, 3 processes."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+class Bar:
+    """A progress bar on a terminal for work that turns out to be long; call it with (done, total)."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._began = what, time.monotonic()
+        self._shown: Any = None
+        self._task: Any = None
+        self._off = not sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` is done."""
+        if self._off or (self._shown is None and (time.monotonic() - self._began < LONG_S or done >= total)):
+            return
+        if self._shown is None:
+            # 60 ms of import, and only work that is long already pays for it
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._shown = Progress(console=Console(stderr=True), transient=True)
+            self._shown.start()
+            self._task = self._shown.add_task(self._what, total=total)
+        self._shown.update(self._task, completed=done, total=total)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown is not None:
+            self._shown.stop()
