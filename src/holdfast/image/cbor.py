@@ -171,20 +171,7 @@ def _item(data: bytes, at: int, end: int, depth: int) -> tuple[Any, int]:
             raise Malformed(f"{arg} items promised, {end - at} bytes there", start)
         if depth >= MAX_DEPTH:
             raise Malformed(f"nested deeper than {MAX_DEPTH}", start)
-        out: list[Any] = []
-        push = out.append
-        for _ in range(arg):
-            lead = data[at] if at < end else 0xFF
-            if lead < 24:  # the two most frequent items without a call
-                push(lead)
-                at += 1
-            elif lead == 0x1B and at + 9 <= end and data[at + 1 : at + 5] != b"\0\0\0\0":
-                push(_R64(data, at + 1)[0])
-                at += 9
-            else:
-                value, at = _item(data, at, end, depth + 1)
-                push(value)
-        return out, at
+        return _read_array(data, at, end, arg, depth + 1)
     if major == 5:
         return _read_map(data, start, at, end, arg, depth)
     if major == 1:
@@ -196,6 +183,31 @@ def _item(data: bytes, at: int, end: int, depth: int) -> tuple[Any, int]:
     if lead in _BIG_TAGS:
         return _read_big(data, start, at, end, lead)
     raise Malformed(f"initial byte {lead:#04x} is not in the subset", start)
+
+
+# The most frequent items are read without a call each: small integers, addresses, short text.
+def _read_array(data: bytes, at: int, end: int, count: int, depth: int) -> tuple[list[Any], int]:
+    out: list[Any] = []
+    push = out.append
+    try:
+        for _ in range(count):
+            lead = data[at] if at < end else 0xFF
+            if lead < 24:
+                push(lead)
+                at += 1
+            elif 0x60 <= lead < 0x78 and at + lead - 0x5F <= end:
+                stop = at + lead - 0x5F
+                push(str(data[at + 1 : stop], "utf-8"))
+                at = stop
+            elif lead == 0x1B and at + 9 <= end and data[at + 1 : at + 5] != b"\0\0\0\0":
+                push(_R64(data, at + 1)[0])
+                at += 9
+            else:
+                value, at = _item(data, at, end, depth)
+                push(value)
+    except UnicodeDecodeError:
+        raise Malformed("text that is not UTF-8", at) from None
+    return out, at
 
 
 # An argument longer than the initial byte; RFC 8949 section 4.2.1 wants the shortest form.

@@ -44,7 +44,8 @@ class Image:
         self._digests: dict[int, tuple[int, bytes]] = {}
         self._chunk = pages.CHUNK
         self.frames: tuple[Frame, ...] = ()
-        self.schemas: dict[str, KindSchema] = {}
+        self._described: dict[str, bytes] = {}
+        self._schemas: dict[str, KindSchema] = {}
         self.digest = b""
         self.inventory: inventory.Inventory
         self.warnings: list[str] = []
@@ -71,7 +72,17 @@ class Image:
         for f in self.frames:
             if f.kind == kind:
                 names, columns = codec.split(self._data[f.payload : f.payload_end], kind)
-                found += zip(map(ObjectId, names), codec.plain_rows(names, columns, self.schemas[kind]), strict=True)
+                found += zip(map(ObjectId, names), codec.plain_rows(names, columns, self.schema_of(kind)), strict=True)
+        return found
+
+    def schema_of(self, kind: str) -> KindSchema:
+        """What the image says about the fields of a kind that it holds.
+
+        Raises:  bad_image.schema
+        """
+        found = self._schemas.get(kind)
+        if found is None:
+            found = self._schemas[kind] = schema.decode(kind, self._described[kind])
         return found
 
     def owners(self) -> list[ObjectId]:
@@ -198,7 +209,10 @@ class Image:
                     why=f"{found} bytes, expected {wanted}",
                     do=broken.AGAIN,
                 )
-        if registry is not None:
+        if registry is None:
+            for kind in self.kinds():
+                self._check_version(kind, self.schema_of(kind).version)
+        else:
             self._records = {}
             for kind in self.kinds():
                 records = self._admit(kind, registry.get(kind))
@@ -236,13 +250,10 @@ class Image:
         described = next(_decode(self._payload(f), SCHEMA_KIND) for f in self.frames if f.kind == SCHEMA_KIND)
         if type(described) is not dict or any(type(raw) is not bytes for raw in described.values()):
             raise broken.damaged(SCHEMA_KIND, "not a map of kinds to schemas")
-        self._described: dict[str, bytes] = described
-        self.schemas = {kind: schema.decode(kind, raw) for kind, raw in described.items()}
+        self._described = described
         for f in self.frames:
             if f.kind not in described and (f.kind == inventory.KIND or not f.kind.startswith("image.")):
                 raise broken.damaged(f.kind, "the image's schema does not describe it")
-            if f.kind in described and self.schemas[f.kind].version != f.version:
-                raise broken.damaged(f.kind, "frame and schema disagree about the record version")
 
     def _check_inventory(self) -> None:
         facts = self.inventory
@@ -257,11 +268,16 @@ class Image:
                 do="use a later version of holdfast",
             )
 
+    def _check_version(self, kind: str, version: int) -> None:
+        if any(f.version != version for f in self.frames if f.kind == kind):
+            raise broken.damaged(kind, "frame and schema disagree about the record version")
+
     # Decode a kind, or say why that is not possible, or that it does not matter.
     def _admit(self, kind: str, reader: Reader | None) -> list[codec.Entry] | None:
         must = any(f.must_understand for f in self.frames if f.kind == kind)
-        version = self.schemas[kind].version
+        version = next(f.version for f in self.frames if f.kind == kind)
         if reader is None or version > reader[1]:
+            self._check_version(kind, self.schema_of(kind).version)
             if must:
                 raise _unknown(kind) if reader is None else _newer(kind, version, reader[1])
             what = "this version does not know it" if reader is None else f"its record version {version} is newer than {reader[1]}"
@@ -271,7 +287,9 @@ class Image:
 
     def _decode(self, kind: str, reader: Reader) -> list[codec.Entry]:
         cls, ours, upgrades = reader
-        theirs: KindSchema | None = self.schemas[kind]
+        # the usual image has our own schema, byte for byte: nothing to decode, nothing to compare
+        theirs = None if self._described[kind] == schema.encoded(cls, ours, codec.packed_default) else self.schema_of(kind)
+        self._check_version(kind, ours if theirs is None else theirs.version)
         out: list[codec.Entry] = []
         if theirs is not None and theirs.version < ours:
             binding = codec.bind(cls, kind, None)
@@ -280,8 +298,6 @@ class Image:
                     row = _upgrade(kind, version, upgrades)(row)
                 out += codec.unpack_rows([name], [row], binding, self.warnings)
         else:
-            if self._described[kind] == schema.encoded(cls, ours, codec.packed_default):
-                theirs = None
             binding = codec.bind(cls, kind, theirs)
             for f in self.frames:
                 if f.kind == kind:

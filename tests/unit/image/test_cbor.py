@@ -98,6 +98,8 @@ def test_every_truncation_is_an_error(value: Any) -> None:
         ("bb7fffffffffffffff00", "9223372036854775807 pairs promised, 1 bytes there at byte 0"),
         ("61ff", "text that is not UTF-8 at byte 0"),
         ("63eda080", "text that is not UTF-8 at byte 0"),
+        ("826161" + "63eda080", "text that is not UTF-8 at byte 3"),
+        ("816361", "3 bytes promised, 1 there at byte 1"),
         ("a10000", "a map key that is not text at byte 1"),
         ("a2616200616100", "map keys out of order or twice at byte 4"),
         ("a2616100616100", "map keys out of order or twice at byte 4"),

@@ -71,7 +71,7 @@ def test_the_stored_form_needs_no_registry(image: Path) -> None:
     with read.open(image) as found:
         assert found.raw("test.counter") == [(ObjectId(i), {"count": r.count, "name": "none"}) for i, r in COUNTERS]
         assert found.raw("test.area")[0][1]["flags"] == ["may_exec", "read"]
-        assert found.schemas["test.area"].records["Area"]["size"].unit == "bytes"
+        assert found.schema_of("test.area").records["Area"]["size"].unit == "bytes"
         with pytest.raises(InternalError) as error:
             found.records("test.counter")
     assert error.value.code == "internal.image.registry"
