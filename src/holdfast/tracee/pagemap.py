@@ -6,7 +6,6 @@ Source:  PAGEMAP_SCAN of 52526ca7fdb9 ("fs/proc/task_mmu: implement IOCTL to get
 
 from __future__ import annotations
 
-import array
 import ctypes
 import os
 from ctypes import addressof, c_uint64
@@ -92,8 +91,7 @@ def _read(fd: int, areas: list[tuple[int, int]], shared: bool) -> list[tuple[int
         at = start
         while at < end:
             count = min((end - at) // PAGE, 1 << 16)
-            words = array.array("Q")
-            words.frombytes(os.pread(fd, count * 8, at // PAGE * 8))
+            words = memoryview(os.pread(fd, count * 8, at // PAGE * 8)).cast("Q")
             if not words:
                 break
             for i, w in enumerate(words):
