@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from holdfast.cli import output
 from holdfast.drift import compare, judge, ledger, maintainers, render
-from holdfast.errors import Found, UsageError
+from holdfast.errors import UsageError
 
 FORMATS = ("text", "json", "sarif", "ktap")
 
@@ -22,7 +21,10 @@ FORMATS = ("text", "json", "sarif", "ktap")
 @click.option("--all", "everything", is_flag=True, help="Also what is decided, was not carried, or only moved.")
 @click.option("--maintainers", "tree", default="", metavar="TREE", help="A kernel tree (or its MAINTAINERS file): names who to tell.")
 @click.option("--ledger", "place", default="", metavar="FOLDER", help="Another ledger.")
-def command(old: str, new: str, form: str, as_json: bool, fail_on: str, only: str, everything: bool, tree: str, place: str) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context, old: str, new: str, form: str, as_json: bool, fail_on: str, only: str, everything: bool, tree: str, place: str
+) -> None:
     """Compare two kernels and join every difference with the ledger.
 
     A kernel is `live`, `debian:6.12`, `debian:7.0/cloud`, `debian:newest/cloud`, or the path of raw BTF, a vmlinux, a vmlinuz
@@ -36,20 +38,17 @@ def command(old: str, new: str, form: str, as_json: bool, fail_on: str, only: st
         judgement = keep(judgement, only)
     found = judge.findings(judgement, maintainers.load(tree) if tree else None)
     form = "json" if as_json else form
+    verdict = render.verdict(judgement, failing)
     if form == "text":
-        _print(render.text(judgement, found, failing, everything))
+        output.write(render.text(judgement, found, failing, everything).rstrip("\n"))
     elif form == "json":
-        _print(render.as_json(judgement, found))
+        output.write(output.document("drift", verdict, render.facts(judgement, found)))
     elif form == "sarif":
-        _print(render.sarif(found))
+        output.write(render.sarif(found).rstrip("\n"))
     else:
-        _print(render.ktap(judgement, failing))
-    counts = judgement.counts()
-    bad = {v: counts[v] for v in failing if counts[v]}
-    if bad:
-        raise Found(
-            "drift", render.summary(judgement, failing), where=f"{judgement.old} -> {judgement.new}", do="docs/ledger.md: decide them"
-        )
+        output.write(render.ktap(judgement, failing).rstrip("\n"))
+    if verdict != "OK":
+        ctx.exit(60)
 
 
 def verdicts(text: str) -> list[str]:
@@ -73,8 +72,3 @@ def keep(judgement: judge.Judgement, only: str) -> judge.Judgement:
     parts = [j for j in judgement.all() if j.change.name == only or j.change.name.startswith(only.rstrip(".") + ".")]
     moved = tuple(j for j in judgement.moved if j.change.name.startswith(only))
     return judgement.replace(singles=tuple(parts), massacres=(), moved=moved)
-
-
-def _print(text: str) -> None:
-    # until cli/output.py is here
-    sys.stdout.write(text)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 import click
 
+from holdfast.cli import output
 from holdfast.kernel import debian, specimen
-
-SCHEMA = 1
 
 
 @click.command(name="kernels")
@@ -45,13 +41,8 @@ def command(as_json: bool, refresh: bool, series: bool, flavour: str, wanted: tu
         for k in shown
     ]
     if as_json:
-        _print(json.dumps({"schema": SCHEMA, "kernels": rows}, indent=2, sort_keys=True))
+        output.write(output.document("kernels", "OK", {"kernels": rows}))
         return
     width = max((len(str(r["name"])) for r in rows), default=0)
     for row in rows:
-        _print(f"{row['name']!s:<{width}}  {row['version']!s:<20}  {'cached' if row['cached'] else ''}".rstrip())
-
-
-def _print(text: str) -> None:
-    # until cli/output.py is here
-    sys.stdout.write(text + "\n")
+        output.write(f"{row['name']!s:<{width}}  {row['version']!s:<20}  {'cached' if row['cached'] else ''}".rstrip())

@@ -52,8 +52,9 @@ class History(Record):
 
 
 def series_of(snapshot: Snapshot) -> str:
-    """What a kernel is called in the history: its series and, for other flavours than cloud, the flavour."""
-    return ".".join(str(n) for n in snapshot.version) or snapshot.name
+    """What a kernel is called in the history: its series and, after a slash, a Debian flavour other than cloud."""
+    flavour = "" if "/cloud" in snapshot.name or not snapshot.name.startswith("debian:") else snapshot.name.partition("/")[2] or "full"
+    return (".".join(str(n) for n in snapshot.version) or snapshot.name) + (f"/{flavour}" if flavour else "")
 
 
 def build(snapshots: Sequence[Snapshot]) -> History:
@@ -68,15 +69,20 @@ def build(snapshots: Sequence[Snapshot]) -> History:
 
 
 def runs(indices: Iterable[int], kernels: Sequence[str]) -> str:
-    """Indices of kernels as runs of names: `6.1-6.12 6.19-`."""
+    """Indices of kernels as runs of names within one flavour: `6.1-6.12 6.19-`; an open end is the newest of its flavour."""
     out: list[list[int]] = []
     for i in indices:
-        if out and out[-1][1] == i - 1:
+        if out and out[-1][1] == i - 1 and flavour_of(kernels[i]) == flavour_of(kernels[i - 1]):
             out[-1][1] = i
         else:
             out.append([i, i])
-    last = len(kernels) - 1
-    return " ".join(f"{kernels[a]}-" if b == last else kernels[a] if a == b else f"{kernels[a]}-{kernels[b]}" for a, b in out)
+    last = set({flavour_of(name): i for i, name in enumerate(kernels)}.values())
+    return " ".join(f"{kernels[a]}-" if b in last else kernels[a] if a == b else f"{kernels[a]}-{kernels[b]}" for a, b in out)
+
+
+def flavour_of(name: str) -> str:
+    """The flavour of a kernel as the history calls it; empty for cloud."""
+    return name.partition("/")[2]
 
 
 def text(history: History) -> str:
@@ -97,6 +103,7 @@ def parse(data: str, where: str = NAME) -> History:
         raise malformed(where, f"the first line does not start with {_HEAD!r}")
     kernels = tuple(lines[0].removeprefix(_HEAD).split())
     index = {name: i for i, name in enumerate(kernels)}
+    ends = {flavour_of(name): i + 1 for i, name in enumerate(kernels)}
     fields: dict[str, tuple[Span, ...]] = {}
     for number, line in enumerate(lines[1:], 2):
         if line.startswith("#"):
@@ -106,7 +113,7 @@ def parse(data: str, where: str = NAME) -> History:
             found: list[int] = []
             for run in spans.split(" "):
                 first, dash, last = run.partition("-")
-                found += range(index[first], index[last] + 1 if last else len(kernels) if dash else index[first] + 1)
+                found += range(index[first], index[last] + 1 if last else ends[flavour_of(first)] if dash else index[first] + 1)
         except (ValueError, KeyError) as error:
             raise malformed(f"{where}:{number}", f"{type(error).__name__}: {error}") from error
         fields[name] = (*fields.get(name, ()), Span(kind, tuple(found)))

@@ -11,6 +11,7 @@ import re
 from holdfast.errors import UsageError
 from holdfast.model.record import Record
 
+_EVERYTHING = 2  # the length of `*/`: whoever maintains all the rest is named only where nobody else is
 _ANY = {"*": "[^/]*", "?": "[^/]"}
 
 
@@ -36,7 +37,8 @@ class Maintainers:
         known = self._known.get(path)
         if known is None:
             fitting = sorted(((s, n) for s in self.sections if (n := exactness(s, path))), key=lambda pair: -pair[1])
-            known = tuple(dict.fromkeys(who for section, _ in fitting[:2] for who in section.people or section.lists))
+            near = [section for section, n in fitting if n > _EVERYTHING] or [section for section, _ in fitting]
+            known = tuple(dict.fromkeys(who for section in near[:2] for who in section.people or section.lists))
             self._known[path] = known
         return known
 

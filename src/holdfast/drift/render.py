@@ -1,4 +1,4 @@
-"""A comparison of two kernels as text, JSON, SARIF or KTAP; computes nothing.
+"""A comparison of two kernels as text, plain values, SARIF or KTAP; computes nothing.
 
 Source:  SARIF 2.1.0 (OASIS), Documentation/dev-tools/ktap.rst
 """
@@ -16,18 +16,14 @@ if TYPE_CHECKING:
 
     from holdfast.model.finding import Finding
 
-SCHEMA = 1
 _MARK = {"added": "+", "removed": "-", "retyped": "~", "renumbered": "#", "moved": ">"}
 _LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "none": "none"}
 
 
 def summary(judgement: Judgement, failing: Iterable[str]) -> str:
     """One line: the verdict of the whole, and how many of each."""
-    counts = judgement.counts()
-    bad = [v for v in VERDICTS if v in set(failing) and counts[v]]
-    word = "FOUND" if bad else "OK"
-    parts = ", ".join(f"{n} {v}" for v, n in counts.items() if n)
-    return f"{word} {judgement.old} -> {judgement.new}: {parts or 'no difference'}"
+    parts = ", ".join(f"{n} {v}" for v, n in judgement.counts().items() if n)
+    return f"{verdict(judgement, failing)} {judgement.old} -> {judgement.new}: {parts or 'no difference'}"
 
 
 def text(judgement: Judgement, found: Sequence[Finding], failing: Sequence[str], everything: bool = False) -> str:
@@ -37,13 +33,13 @@ def text(judgement: Judgement, found: Sequence[Finding], failing: Sequence[str],
     lines += [f"  warning: {w}" for w in judgement.warnings]
     by_name = {(f.subject, f.code): f for f in found}
     shown = VERDICTS if everything else ("silent", "breaks", "undecided", "check")
-    for verdict in shown:
-        part = [j for j in judgement.singles if j.verdict == verdict]
+    for word in shown:
+        part = [j for j in judgement.singles if j.verdict == word]
         if part:
-            lines += ["", f"{verdict}: {len(part)}"]
+            lines += ["", f"{word}: {len(part)}"]
             lines += [line for j in part for line in _judged(j, by_name)]
         for massacre in judgement.massacres:
-            if massacre.verdict == verdict:
+            if massacre.verdict == word:
                 lines += ["", _title(massacre)]
                 lines += [f"  {line}" for j in massacre.parts if j.verdict in shown for line in _judged(j, by_name)]
     rest = [m for m in judgement.massacres if m.verdict not in shown]
@@ -80,10 +76,15 @@ def _details(j: Judged, finding: Finding) -> Iterable[tuple[str, str]]:
         yield "do", finding.do
 
 
-def as_json(judgement: Judgement, found: Iterable[Finding]) -> str:
-    """The comparison as one document with sorted keys: the same input gives the same bytes."""
-    document = {
-        "schema": SCHEMA,
+def verdict(judgement: Judgement, failing: Iterable[str]) -> str:
+    """FOUND where a verdict that fails has a difference, else OK."""
+    counts = judgement.counts()
+    return "FOUND" if any(counts[v] for v in failing) else "OK"
+
+
+def facts(judgement: Judgement, found: Iterable[Finding]) -> dict[str, Any]:
+    """The comparison as plain values for JSON."""
+    return {
         "old": judgement.old,
         "new": judgement.new,
         "fields": {"old": judgement.fields_old, "new": judgement.fields_new},
@@ -95,7 +96,6 @@ def as_json(judgement: Judgement, found: Iterable[Finding]) -> str:
         ],
         "findings": [f.plain() for f in found],
     }
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
 def sarif(found: Iterable[Finding]) -> str:

@@ -28,6 +28,7 @@ SUITES = {
     "Debian-Security": ("bookworm-security", "trixie-security"),
 }
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_FORM = 2  # of the index in the cache
 FRESH_S = 24 * 3600  # package lists younger than this are used as they are
 FLAVOURS = ("full", "cloud", "rt")
 _NAME = re.compile(r"linux-image-(?P<abi>\d[^-]*(?:-\d+)?)-(?:(?P<flavour>cloud|rt)-)?amd64(?P<unsigned>-unsigned)?")
@@ -196,7 +197,7 @@ def refresh() -> None:
         raise KernelLacks("mirror", "the Debian mirror gave no kernel", why=(done.stderr.strip().splitlines() or ["no answer"])[-1])
     kernels = parse(_run(["apt-cache", *options, "show", *names]).stdout)
     rows = [dict(kernel.items()) for kernel in kernels]
-    cache.write(_index(), json.dumps({"read": time.time(), "kernels": rows}, indent=1, sort_keys=True).encode())
+    cache.write(_index(), json.dumps({"form": _FORM, "read": time.time(), "kernels": rows}, indent=1, sort_keys=True).encode())
 
 
 def _index() -> str:
@@ -212,6 +213,8 @@ def available(again: bool = False) -> list[DebianKernel]:
         with open(_index(), "rb") as kept:
             index = json.load(kept)
     except (FileNotFoundError, ValueError):
+        index = None
+    if index is not None and index.get("form") != _FORM:
         index = None
     if again or index is None or not 0 <= time.time() - index["read"] < FRESH_S:
         try:

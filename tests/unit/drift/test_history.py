@@ -32,6 +32,14 @@ def test_each_type_of_a_field_has_its_kernels() -> None:
     assert found.at(2) == {"s.a": "long", "s.b": "int"}
 
 
+def test_flavours_do_not_run_into_each_other() -> None:
+    full = snapshot((6, 1), a="int").replace(name="debian:6.1.0-56")
+    found = history.build([*SNAPSHOTS[:2], full])
+    assert found.kernels == ("6.1", "6.12", "6.1/full")
+    assert [found.runs(s) for s in found.fields["s.a"]] == ["6.1- 6.1/full-"]
+    assert history.parse(history.text(found)) == found
+
+
 def test_the_file_is_the_history() -> None:
     found = history.build(SNAPSHOTS)
     assert history.parse(history.text(found)) == found

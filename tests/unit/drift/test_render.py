@@ -26,12 +26,11 @@ def test_text_says_the_verdict_first_and_hides_what_is_decided() -> None:
     assert render.text(JUDGEMENT, FOUND, []).startswith("OK ")
 
 
-def test_json_is_the_same_bytes_for_the_same_input() -> None:
-    once = render.as_json(JUDGEMENT, FOUND)
-    assert once == render.as_json(JUDGEMENT, FOUND)
-    document = json.loads(once)
-    assert document["schema"] == 1
-    assert [(f["subject"], f["verdict"]) for f in document["findings"]] == [("s.fresh", "silent"), ("s.a", "breaks"), ("s.b", "changed")]
+def test_facts_are_plain_and_the_worst_comes_first() -> None:
+    facts = json.loads(json.dumps(render.facts(JUDGEMENT, FOUND)))
+    assert facts["counts"]["silent"] == 1
+    assert [(f["subject"], f["verdict"]) for f in facts["findings"]] == [("s.fresh", "silent"), ("s.a", "breaks"), ("s.b", "changed")]
+    assert (render.verdict(JUDGEMENT, ["silent"]), render.verdict(JUDGEMENT, ["check"])) == ("FOUND", "OK")
 
 
 def test_sarif_holds_what_is_not_green() -> None:
