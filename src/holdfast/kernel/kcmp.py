@@ -1,0 +1,35 @@
+"""Whether two tasks share a kernel object: kcmp(2)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
+
+VM, FILES, FS, SIGHAND, IO, SYSVSEM = 1, 2, 3, 4, 5, 6
+
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_long = ctypes.c_long
+
+
+def order(a: int, b: int, what: int) -> int:
+    """0: both have the same object (or both have none); 1 or 2: a's comes before or after b's, in an order that is fixed while both live.
+
+    Needs:   the right to look into both tasks (ptrace(2), PTRACE_MODE_READ)
+    Raises:  OSError: ESRCH, a task is gone; EPERM, it may not be looked into; ENOSYS, a kernel without CONFIG_KCMP
+    Source:  kcmp(2)
+    """
+    got: int = _syscall(_long(NUMBERS["kcmp"]), _long(a), _long(b), _long(what), _long(0), _long(0))
+    if got < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"kcmp of tasks {a} and {b}: {os.strerror(code)}")
+    return got
+
+
+def same(a: int, b: int, what: int) -> bool:
+    """Whether two tasks share an object, or both have none.
+
+    Raises:  OSError: as for order
+    """
+    return order(a, b, what) == 0

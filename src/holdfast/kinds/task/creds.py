@@ -1,0 +1,167 @@
+"""task.creds: who a thread is and what it may do.
+
+Carries:  real, effective, saved and filesystem user and group ids, supplementary groups, the five capability sets, securebits,
+          no_new_privs; ids are those that the thread's own user namespace shows.
+Loses:    supplementary groups where the user namespace denies setgroups(2): they become the restorer's; the audit login id and
+          session, which name who logged in, become the restorer's; keyrings are task.keyrings'.
+Sources:  credentials(7), capabilities(7), user_namespaces(7), prctl(2), Linux kernel/sys.c, security/commoncap.c.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+from struct import iter_unpack
+
+from holdfast.kinds import tasks
+from holdfast.kinds.contract import Claim, Kind, StatusKey, Struct, verbs
+from holdfast.model.record import Record
+from holdfast.prog.call import ANY, At, Out, Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from holdfast.kinds.contract import Part, Steps
+    from holdfast.kinds.evidence import ThreadEvidence
+    from holdfast.prog.call import Answers, Call
+
+PR_CAPBSET_DROP, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS = 24, 27, 28, 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
+CAP_SETPCAP, CAP_LAST_CAP = 8, 40  # capabilities are numbers, not flags: file capabilities on disk hold them
+CAPABILITY_HEADER = Format("<Ii").pack(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, the caller itself
+SECUREBITS = {
+    "noroot": 1 << 0,
+    "noroot_locked": 1 << 1,
+    "no_setuid_fixup": 1 << 2,
+    "no_setuid_fixup_locked": 1 << 3,
+    "keep_caps": 1 << 4,
+    "keep_caps_locked": 1 << 5,
+    "no_cap_ambient_raise": 1 << 6,
+    "no_cap_ambient_raise_locked": 1 << 7,
+    "exec_restrict_file": 1 << 8,
+    "exec_restrict_file_locked": 1 << 9,
+    "exec_deny_interactive": 1 << 10,
+    "exec_deny_interactive_locked": 1 << 11,
+}
+NOBODY = (1 << 32) - 1
+IDS = ("ruid", "euid", "suid", "fsuid", "rgid", "egid", "sgid", "fsgid")
+SETS = {"inheritable": "Inh", "permitted": "Prm", "effective": "Eff", "bounding": "Bnd", "ambient": "Amb"}
+WATCHES = (
+    Struct("cred"),
+    Struct("group_info"),
+    StatusKey("Uid"),
+    StatusKey("Gid"),
+    StatusKey("Groups"),
+    StatusKey("CapInh"),
+    StatusKey("CapPrm"),
+    StatusKey("CapEff"),
+    StatusKey("CapBnd"),
+    StatusKey("CapAmb"),
+    StatusKey("NoNewPrivs"),
+)
+
+
+class Creds(Record):
+    """One thread's credentials; in a capability set bit n is capability n. Groups are None where they cannot be set."""
+
+    ruid: int
+    euid: int
+    suid: int
+    fsuid: int
+    rgid: int
+    egid: int
+    sgid: int
+    fsgid: int
+    groups: tuple[int, ...] | None
+    inheritable: int
+    permitted: int
+    effective: int
+    bounding: int
+    ambient: int
+    securebits: tuple[str, ...]
+    no_new_privs: bool
+
+
+def detect(ev: ThreadEvidence) -> Claim | None:
+    return Claim()
+
+
+def dump(ev: ThreadEvidence) -> Generator[Program, Answers, Creds]:
+    status = ev.status
+    program = Program()
+    secure = program.call("prctl", PR_GET_SECUREBITS, 0, 0, 0, 0)
+    foreign = None
+    if ev.process.namespace("user") != tasks.own_namespace(ev.tree, "user"):
+        foreign = _ask(program, len(status.groups))
+    answers = yield program
+    ids, supplementary = (*status.uids, *status.gids), status.groups
+    if foreign is not None:
+        users, groups, fsuid, fsgid, many = foreign
+        ids = (*_ids(answers.data(users)), answers.value(fsuid), *_ids(answers.data(groups)), answers.value(fsgid))
+        supplementary = _ids(answers.data(many))
+    held = answers.value(secure)
+    try:
+        securebits = tasks.names(SECUREBITS, held)
+    except ValueError as e:
+        raise tasks.refused(
+            "task.securebits", ev, f"of its securebits, {e}", why="capabilities(7)", do="see `holdfast drift`; teach the bit to task.creds"
+        ) from e
+    settable = ev.process.read("setgroups").strip() != b"deny"
+    return Creds(
+        groups=supplementary if settable else None,
+        securebits=securebits,
+        no_new_privs=status.no_new_privs,
+        **dict(zip(IDS, ids, strict=True)),
+        **{field: status.capabilities(key) for field, key in SETS.items()},
+    )
+
+
+# The ids as the thread's own user namespace numbers them.
+def _ask(program: Program, count: int) -> tuple[Out, Out, Call, Call, Out]:
+    users, groups, many = Out(12), Out(12), Out(4 * count)
+    for name, out in (("getresuid", users), ("getresgid", groups)):
+        program.call(name, *(At(out, i) for i in (0, 4, 8)))
+    # an id that cannot be one changes nothing and gives the present one (setfsuid(2))
+    fsuid = program.call("setfsuid", NOBODY)
+    fsgid = program.call("setfsgid", NOBODY)
+    program.call("getgroups", count, many, check=count)
+    return users, groups, fsuid, fsgid, many
+
+
+def _ids(data: bytes) -> tuple[int, ...]:
+    return tuple(n for (n,) in iter_unpack("<I", data))
+
+
+def _capset(part: Part, inheritable: int, permitted: int, effective: int) -> None:
+    sets = b"".join(Format("<3I").pack(*(s >> shift & NOBODY for s in (effective, permitted, inheritable))) for shift in (0, 32))
+    part.call("capset", CAPABILITY_HEADER, sets)
+
+
+# Ids first, with capabilities held through the change; then the bounding set; then down to the sets of the image, in two steps,
+# because securebits and the bounding set need CAP_SETPCAP, which the image's own sets may lack.
+def restore(rec: Creds, steps: Steps) -> None:
+    part = steps.part(gives=("creds",), ends=("caps",))
+    part.call("prctl", PR_SET_SECUREBITS, SECUREBITS["no_setuid_fixup"], 0, 0, 0)
+    if rec.groups is not None:
+        part.call("setgroups", len(rec.groups), b"".join(g.to_bytes(4, "little") for g in rec.groups))
+    part.call("setresgid", rec.rgid, rec.egid, rec.sgid)
+    part.call("setresuid", rec.ruid, rec.euid, rec.suid)
+    for name, wanted in (("setfsgid", rec.fsgid), ("setfsuid", rec.fsuid)):
+        part.call(name, wanted, check=ANY)  # gives the former id, never an error
+        part.call(name, NOBODY, check=wanted)
+    for capability in range(CAP_LAST_CAP + 1):
+        if not rec.bounding >> capability & 1:
+            part.call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
+    part.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    setpcap = 1 << CAP_SETPCAP
+    _capset(part, rec.inheritable, rec.permitted | setpcap, rec.effective | setpcap)
+    for capability in range(64):
+        if rec.ambient >> capability & 1:
+            part.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
+    part.call("prctl", PR_SET_SECUREBITS, tasks.bits(SECUREBITS, rec.securebits), 0, 0, 0)
+    _capset(part, rec.inheritable, rec.permitted, rec.effective)
+    if rec.no_new_privs:
+        part.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+KIND = Kind("task.creds", record=Creds, subject="thread", watches=WATCHES, verbs=verbs(__name__))

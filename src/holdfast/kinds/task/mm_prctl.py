@@ -1,0 +1,149 @@
+"""task.mm_prctl: settings of a process's address space as a whole.
+
+Carries:  transparent huge pages off (PR_SET_THP_DISABLE), merging of equal pages (PR_SET_MEMORY_MERGE), no execution of what was
+          writable (PR_SET_MDWE), registered memory barriers (membarrier), locking of what is mapped later (mlockall MCL_FUTURE),
+          exact timer ids (PR_TIMER_CREATE_RESTORE_IDS).
+Loses:    the number of hash slots for the process's own futexes (PR_FUTEX_HASH), which only speed depends on.
+Sources:  prctl(2), membarrier(2), mlock(2), madvise(2), Linux kernel/sys.c, kernel/sched/membarrier.c, mm/mlock.c.
+"""
+
+from __future__ import annotations
+
+from holdfast.kinds import tasks
+from holdfast.kinds.contract import Claim, Kind, StatusKey, Struct, verbs
+from holdfast.model.record import Record, field
+from holdfast.prog.call import ANY, Out, Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from holdfast.kinds.contract import Steps
+    from holdfast.kinds.evidence import ProcessEvidence
+    from holdfast.prog.call import Answers, Call
+
+PR_SET_THP_DISABLE, PR_GET_THP_DISABLE, PR_THP_DISABLE_EXCEPT_ADVISED = 41, 42, 2
+PR_SET_MDWE, PR_GET_MDWE = 65, 66
+PR_SET_MEMORY_MERGE, PR_GET_MEMORY_MERGE = 67, 68
+PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_ON, PR_TIMER_CREATE_RESTORE_IDS_GET = 77, 1, 2
+MDWE = {"refuse_exec_gain": 1, "no_inherit": 2}
+MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9
+MEMBARRIERS = {
+    "global_expedited": 1 << 2,
+    "private_expedited": 1 << 4,
+    "private_expedited_sync_core": 1 << 6,
+    "private_expedited_rseq": 1 << 8,
+}
+# each command that asks for a private barrier; the one that registers for it is the next bit
+PRIVATE = {"private_expedited": 1 << 3, "private_expedited_sync_core": 1 << 5, "private_expedited_rseq": 1 << 7}
+MCL_FUTURE, MCL_ONFAULT = 2, 4
+PAGE, PROT_RW, MAP_PRIVATE_ANONYMOUS, NO_FD, MADV_DONTNEED = 4096, 3, 0x22, (1 << 64) - 1, 4
+EAGAIN, EINVAL = 11, 22
+MADE = range(1 << 16, 1 << 47)  # what mmap gives when it did not fail
+
+
+class MmPrctl(Record):
+    """An address space's settings."""
+
+    thp_disabled: str = field(default="")  # "", `always`, or `except_advised`
+    memory_merge: bool = False
+    mdwe: tuple[str, ...] = field(default=())
+    membarriers: tuple[str, ...] = field(default=())
+    future_locks: str = field(default="")  # "", `populate`, or `on_fault`
+    exact_timer_ids: bool = False
+
+
+def detect(ev: ProcessEvidence) -> Claim | None:
+    return None if ev.zombie else Claim()
+
+
+def dump(ev: ProcessEvidence) -> Generator[Program, Answers, MmPrctl]:
+    program = Program()
+    thp = program.call("prctl", PR_GET_THP_DISABLE, 0, 0, 0, 0)
+    # what follows came with later kernels: one that does not know it has no such state
+    merge = program.call("prctl", PR_GET_MEMORY_MERGE, 0, 0, 0, 0, check=ANY)
+    mdwe = program.call("prctl", PR_GET_MDWE, 0, 0, 0, 0, check=ANY)
+    ids = program.call("prctl", PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_GET, 0, 0, 0, check=ANY)
+    barriers = program.call("membarrier", MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0, check=ANY)
+    trial = _ask_future_locks(program)
+    answers = yield program
+    registered = answers.value(barriers)
+    if registered == -EINVAL:
+        # before v6.3 (544a4f2ecd45, "sched/membarrier: Introduce MEMBARRIER_CMD_GET_REGISTRATIONS") a barrier tells by EPERM
+        again = Program()
+        private = {name: again.call("membarrier", command, 0, 0, check=ANY) for name, command in PRIVATE.items()}
+        reply = yield again
+        registered = sum(MEMBARRIERS[name] for name, c in private.items() if reply.value(c) == 0)
+        # whether it takes part in everybody's barriers cannot be asked; taking part when it did not costs time only
+        registered |= MEMBARRIERS["global_expedited"]
+    try:
+        return MmPrctl(
+            _thp(answers.value(thp)),
+            answers.value(merge) == 1,
+            tasks.names(MDWE, max(0, answers.value(mdwe))),
+            tasks.names(MEMBARRIERS, max(0, registered)),
+            _future_locks(answers, trial),
+            answers.value(ids) == 1,
+        )
+    except ValueError as e:
+        raise tasks.refused(
+            "task.mm_prctl",
+            ev,
+            f"a setting of its address space is not known: {e}",
+            why="prctl(2), membarrier(2)",
+            do="teach it to task.mm_prctl",
+        ) from e
+
+
+def _thp(value: int) -> str:
+    names = {0: "", 1: "always", 1 | PR_THP_DISABLE_EXCEPT_ADVISED: "except_advised"}
+    if value not in names:
+        raise ValueError(f"PR_GET_THP_DISABLE gives {value}")
+    return names[value]
+
+
+# A locked page cannot be dropped (madvise(2) MADV_DONTNEED: EINVAL), and is there from the start unless locked on fault. Where the
+# limit leaves no room for even one more locked page, mmap says EAGAIN, which it says for no other reason.
+def _ask_future_locks(program: Program) -> tuple[Call, Out, Call]:
+    resident = Out(8)
+    page = program.call("mmap", 0, PAGE, PROT_RW, MAP_PRIVATE_ANONYMOUS, NO_FD, 0, check=ANY)
+    program.call("mincore", page, PAGE, resident, check=ANY)
+    dropped = program.call("madvise", page, PAGE, MADV_DONTNEED, check=ANY)
+    program.call("munmap", page, PAGE, check=ANY)  # EINVAL where mmap failed: its errno is no page address
+    return page, resident, dropped
+
+
+def _future_locks(answers: Answers, trial: tuple[Call, Out, Call]) -> str:
+    page, resident, dropped = trial
+    if answers.value(page) == -EAGAIN:
+        raise ValueError("mlockall MCL_FUTURE holds and RLIMIT_MEMLOCK is used up: raise the limit and retry")
+    if answers.value(page) not in MADE:
+        raise ValueError(f"a page of memory could not be mapped: {answers.value(page)}")
+    if answers.value(dropped) != -EINVAL:
+        return ""
+    return "populate" if answers.data(resident)[0] & 1 else "on_fault"
+
+
+def restore(rec: MmPrctl, steps: Steps) -> None:
+    late = steps.part(needs=("mm", "fds", "caps", "limits"))
+    disabled = bool(rec.thp_disabled)
+    late.call("prctl", PR_SET_THP_DISABLE, disabled, PR_THP_DISABLE_EXCEPT_ADVISED if rec.thp_disabled == "except_advised" else 0, 0, 0)
+    if rec.memory_merge:
+        late.call("prctl", PR_SET_MEMORY_MERGE, 1, 0, 0, 0)
+    for name in rec.membarriers:
+        late.call("membarrier", MEMBARRIERS[name], 0, 0)
+    if rec.future_locks:
+        late.call("mlockall", MCL_FUTURE | (MCL_ONFAULT if rec.future_locks == "on_fault" else 0))
+    if rec.mdwe:
+        late.call("prctl", PR_SET_MDWE, tasks.bits(MDWE, rec.mdwe), 0, 0, 0)
+    if rec.exact_timer_ids and steps.record_of(steps.subject, "task.posix_timers") is None:  # else it sets this after its timers
+        late.call("prctl", PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_ON, 0, 0, 0)
+
+
+KIND = Kind(
+    "task.mm_prctl",
+    record=MmPrctl,
+    subject="process",
+    watches=(Struct("mm_struct"), StatusKey("THP_enabled")),
+    verbs=verbs(__name__),
+)

@@ -1,0 +1,104 @@
+"""task.rlimits: the resource limits of a process.
+
+Carries:  the soft and hard value of all 16.
+Loses:    the CPU time already counted against RLIMIT_CPU and RLIMIT_RTTIME: it starts at nothing.
+Sources:  getrlimit(2), proc_pid_limits(5), Linux kernel/sys.c do_prlimit.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+from holdfast.kernel.procfs.limits import INFINITY, parse_limits
+from holdfast.kinds import tasks
+from holdfast.kinds.contract import Claim, Kind, Loss, Refusal, verbs
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.kinds.contract import Host, Probes, Steps, Verdict
+    from holdfast.kinds.evidence import ProcessEvidence
+
+PAIR = Format("<QQ")
+NUMBERS = {
+    name: n
+    for n, name in enumerate(
+        "RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC RLIMIT_NOFILE RLIMIT_MEMLOCK RLIMIT_AS "
+        "RLIMIT_LOCKS RLIMIT_SIGPENDING RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME".split()
+    )
+}
+CAP_SYS_RESOURCE = 24
+
+
+class Limit(Record):
+    """One limit; None is no limit."""
+
+    name: str
+    soft: int | None
+    hard: int | None
+
+
+class Rlimits(Record):
+    """A process's limits, sorted by name."""
+
+    limits: tuple[Limit, ...]
+
+
+def detect(ev: ProcessEvidence) -> Claim | None:
+    return None if ev.zombie else Claim()
+
+
+def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
+    found = parse_limits(ev.read("limits"))
+    for name in found.keys() - NUMBERS.keys():
+        yield Refusal(
+            "task.rlimit",
+            f"{tasks.who(ev)} has a resource limit that Holdfast does not know: {name}",
+            tasks.where(ev, "limits"),
+            "getrlimit(2)",
+            "see `holdfast drift`; teach the limit to task.rlimits",
+        )
+    soft = found.get("RLIMIT_CPU", (INFINITY, INFINITY))[0]
+    if soft != INFINITY:
+        yield Loss(
+            "task.rlimits",
+            ev.id,
+            f"its limit of {soft} s CPU time starts anew",
+            "the time that a restored process has used starts at 0, Linux kernel/fork.c",
+        )
+
+
+def dump(ev: ProcessEvidence) -> Rlimits:
+    found = parse_limits(ev.read("limits"))
+    return Rlimits(tuple(Limit(name, *(None if v == INFINITY else v for v in pair)) for name, pair in sorted(found.items())))
+
+
+def ready(rec: Rlimits, host: Host) -> Iterator[Refusal]:
+    import resource  # the few processes with limits above ours pay for it
+
+    with open("/proc/self/status", "rb") as f:
+        effective = next(line for line in f if line.startswith(b"CapEff:"))
+    if int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1:
+        return
+    for limit in rec.limits:
+        ours = resource.getrlimit(NUMBERS[limit.name])[1]
+        if ours != resource.RLIM_INFINITY and (limit.hard is None or limit.hard > ours):
+            yield Refusal(
+                "task.rlimit_above",
+                f"the hard limit {limit.name} of {'infinity' if limit.hard is None else limit.hard} is above the restorer's {ours}",
+                "/proc/self/limits",
+                "raising a hard limit needs CAP_SYS_RESOURCE, getrlimit(2)",
+                f"raise the restorer's limit ({limit.name}) or give it CAP_SYS_RESOURCE",
+            )
+
+
+def restore(rec: Rlimits, steps: Steps) -> None:
+    part = steps.part(needs=("mm", "fds", "caps"), ends=("limits",))
+    for limit in rec.limits:
+        values = PAIR.pack(*(INFINITY if v is None else v for v in (limit.soft, limit.hard)))
+        part.call("prlimit64", 0, NUMBERS[limit.name], values, 0)
+
+
+KIND = Kind("task.rlimits", record=Rlimits, subject="process", verbs=verbs(__name__))

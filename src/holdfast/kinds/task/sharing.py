@@ -1,0 +1,135 @@
+"""task.sharing: tasks that share or do not share what Holdfast makes for each process.
+
+Carries:  nothing: the usual case needs no record. A process has its own memory, descriptors, file system place and signal actions, and
+          all its threads share them.
+Loses:    nothing: whatever is shared otherwise is refused; so is a list of System V semaphore adjustments.
+Sources:  clone(2), unshare(2), kcmp(2), semop(2) SEM_UNDO, Linux kernel/kcmp.c.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from holdfast.kernel import kcmp
+from holdfast.kinds import tasks
+from holdfast.kinds.contract import Claim, Kind, Refusal, Struct, Unchecked, verbs
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.kinds.contract import Probes, Verdict
+    from holdfast.kinds.evidence import ProcessEvidence, ThreadEvidence, TreeEvidence
+
+OBJECTS = {kcmp.VM: "memory", kcmp.FILES: "descriptor table", kcmp.FS: "working directory and umask", kcmp.SIGHAND: "signal actions"}
+OF_THREADS = {kcmp.FILES: OBJECTS[kcmp.FILES], kcmp.FS: OBJECTS[kcmp.FS]}  # the others are shared by what a thread is, clone(2)
+
+
+class Sharing(Record):
+    """Nothing: an unusual way of sharing is refused."""
+
+
+def detect(ev: TreeEvidence) -> Claim | None:
+    return Claim()
+
+
+def refuse(ev: TreeEvidence, kernel: Probes) -> Iterator[Verdict]:
+    living = [p for p in ev.processes if not p.zombie]
+    try:
+        for process in living:
+            yield from _threads(process)
+        for what, name in OBJECTS.items():
+            yield from _processes(living, what, name)
+        yield from _adjustments(living)
+    except OSError as e:
+        if e.errno not in (errno.EPERM, errno.ENOSYS, errno.ESRCH):
+            raise
+        yield Unchecked("task.sharing", "what the tasks of the tree share", f"{e.strerror}; kcmp(2)")
+
+
+def _threads(process: ProcessEvidence) -> Iterator[Verdict]:
+    for thread in process.threads[1:]:
+        for what, name in OF_THREADS.items():
+            if not kcmp.same(int(process.pid), int(thread.tid), what):
+                yield Refusal(
+                    "task.unshared_thread",
+                    f"{tasks.who(thread)} has its own {name}",
+                    tasks.where(thread, ""),
+                    "a restored thread shares them with its process, clone(2); it called unshare(2)",
+                    "none known",
+                )
+
+
+def _sorted(living: Sequence[ProcessEvidence], what: int) -> list[ProcessEvidence]:
+    # by insertion with bisection: n log n questions, and what is shared comes together
+    out: list[ProcessEvidence] = []
+    for process in living:
+        low, high = 0, len(out)
+        while low < high:
+            middle = (low + high) // 2
+            if kcmp.order(int(out[middle].pid), int(process.pid), what) == 1:
+                low = middle + 1
+            else:
+                high = middle
+        out.insert(low, process)
+    return out
+
+
+def _processes(living: Sequence[ProcessEvidence], what: int, name: str) -> Iterator[Verdict]:
+    order = _sorted(living, what)
+    for i, b in enumerate(order[1:]):
+        a = order[i]
+        if kcmp.same(int(a.pid), int(b.pid), what):
+            yield _shared(a, f"pid {int(b.pid)}", name)
+    first = living[0]
+    outside = first.status.ppid
+    if outside and kcmp.same(int(first.pid), outside, what):
+        yield _shared(first, f"its parent, pid {outside}, which is not in the tree,", name)
+
+
+def _shared(process: ProcessEvidence, other: str, name: str) -> Refusal:
+    return Refusal(
+        "task.shared_process",
+        f"{tasks.who(process)} and {other} share their {name}",
+        tasks.where(process, ""),
+        "each restored process has its own, clone(2); vfork(2) shares memory until the child calls execve",
+        "wait until the child has called execve, or end one of them",
+    )
+
+
+# A list without entries is nothing: clone(2) with CLONE_SYSVSEM, so every process with threads, has one. There are entries only
+# where there are semaphores (removing a set frees its entries, ipc/sem.c freeary), so without any set there is nothing to ask. With
+# sets, equal to ours means none, unless we have threads ourselves, which makes a needless refusal, never a loss.
+def _adjustments(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
+    import os  # our own pid, as the reader of /proc counts
+
+    try:
+        if living[0].tree.host.read("sysvipc/sem").count(b"\n") < 2:
+            return
+    except FileNotFoundError:
+        return  # no CONFIG_SYSVIPC
+    for process in living:
+        for thread in process.threads:
+            if not kcmp.same(os.getpid(), int(thread.tid), kcmp.SYSVSEM):
+                yield _undo(thread)
+                break
+
+
+def _undo(thread: ThreadEvidence) -> Refusal:
+    return Refusal(
+        "task.sem_undo",
+        f"{tasks.who(thread)} cannot be dumped: it has System V semaphore adjustments to be made when it ends",
+        tasks.where(thread, ""),
+        "semop(2) SEM_UNDO; nothing reads or sets the list",
+        "let it finish with its semaphores, or end it",
+    )
+
+
+KIND = Kind(
+    "task.sharing",
+    record=Sharing,
+    subject="tree",
+    watches=(Struct("files_struct"), Struct("sighand_struct"), Struct("sysv_sem")),
+    verbs=verbs(__name__),
+)

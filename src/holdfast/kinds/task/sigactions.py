@@ -1,0 +1,108 @@
+"""task.sigactions: what a process does on each signal.
+
+Carries:  handler, flags, mask and return trampoline of every signal.
+Loses:    nothing.
+Sources:  rt_sigaction(2), signal(7), Linux arch/x86/include/uapi/asm/signal.h, kernel/signal.c do_sigaction.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+from holdfast.kinds import tasks
+from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
+from holdfast.model.ids import RemoteAddr
+from holdfast.model.record import Record
+from holdfast.prog.call import At, Block, Out, Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from holdfast.kinds.contract import Steps
+    from holdfast.kinds.evidence import ProcessEvidence
+    from holdfast.prog.call import Answers
+
+ACTION = Format("<4Q")  # handler, flags, restorer, mask
+MASK_SIZE = 8
+SIGKILL, SIGSTOP = 9, 19
+SIGNALS = tuple(n for n in range(1, 65) if n not in (SIGKILL, SIGSTOP))
+FLAGS = {
+    "SA_NOCLDSTOP": 0x1,
+    "SA_NOCLDWAIT": 0x2,
+    "SA_SIGINFO": 0x4,
+    "SA_UNSUPPORTED": 0x400,
+    "SA_EXPOSE_TAGBITS": 0x800,
+    "SA_RESTORER": 0x04000000,
+    "SA_ONSTACK": 0x08000000,
+    "SA_RESTART": 0x10000000,
+    "SA_NODEFER": 0x40000000,
+    "SA_RESETHAND": 0x80000000,
+}
+DEFAULT = bytes(ACTION.size)
+
+
+class Action(Record):
+    """What happens on one signal; the handler 0 is the default, 1 ignores it."""
+
+    signal: int
+    handler: RemoteAddr
+    flags: tuple[str, ...]
+    restorer: RemoteAddr
+    mask: int  # bit n-1: signal n is blocked meanwhile
+
+
+class SigActions(Record):
+    """A process's actions, sorted by signal; a signal that is not here has the default without flags or mask."""
+
+    actions: tuple[Action, ...]
+
+
+def detect(ev: ProcessEvidence) -> Claim | None:
+    return None if ev.zombie else Claim()
+
+
+def dump(ev: ProcessEvidence) -> Generator[Program, Answers, SigActions]:
+    program = Program()
+    out = Out(64 * ACTION.size)
+    for signal in SIGNALS:
+        program.call("rt_sigaction", signal, 0, At(out, (signal - 1) * ACTION.size), MASK_SIZE)
+    answers = yield program
+    data = answers.data(out)
+    actions = []
+    for signal in SIGNALS:
+        raw = data[(signal - 1) * ACTION.size : signal * ACTION.size]
+        if raw == DEFAULT:
+            continue
+        handler, flags, restorer, mask = ACTION.unpack(raw)
+        try:
+            actions.append(Action(signal, RemoteAddr(handler), tasks.names(FLAGS, flags), RemoteAddr(restorer), mask))
+        except ValueError as e:
+            raise tasks.refused(
+                "task.sigaction_flags",
+                ev,
+                f"of the flags of its action on signal {signal}, {e}",
+                why="sigaction(2)",
+                do="teach the flag to task.sigactions",
+            ) from e
+    return SigActions(tuple(actions))
+
+
+def restore(rec: SigActions, steps: Steps) -> None:
+    # every signal, not those of the record only: what the restorer ignores is ignored in what it starts, too
+    part = steps.part(gives=("actions",))
+    own = {a.signal: a for a in rec.actions}
+    default = Block(DEFAULT)
+    for signal in SIGNALS:
+        a = own.get(signal)
+        raw = default if a is None else ACTION.pack(int(a.handler), tasks.bits(FLAGS, a.flags), int(a.restorer), a.mask)
+        part.call("rt_sigaction", signal, raw, 0, MASK_SIZE)
+
+
+KIND = Kind(
+    "task.sigactions",
+    record=SigActions,
+    subject="process",
+    watches=(Struct("sighand_struct"), Struct("k_sigaction"), StatusKey("SigIgn"), StatusKey("SigCgt"), FlagSet("sa_flags")),
+    verbs=verbs(__name__),
+)

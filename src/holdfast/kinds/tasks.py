@@ -1,0 +1,102 @@
+"""What the kinds of processes and threads have in common: names of flags, words for messages, questions to prctl.
+
+Kinds may not import each other; what several need beside the contract stands here.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Format
+
+from holdfast.errors import Refused
+from holdfast.kinds.evidence import ThreadEvidence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
+
+INT = Format("<i")
+WORD = Format("<Q")
+
+
+def names(table: Mapping[str, int], bits: int) -> tuple[str, ...]:
+    """The permanent names of bits, sorted.
+
+    Raises:  ValueError: a bit has no name
+    """
+    out = []
+    for name, bit in table.items():
+        if bits & bit:
+            out.append(name)
+            bits &= ~bit
+    if bits:
+        raise ValueError(f"bits {bits:#x} have no name")
+    return tuple(sorted(out))
+
+
+def bits(table: Mapping[str, int], chosen: tuple[str, ...]) -> int:
+    """The bits of permanent names.
+
+    Raises:  ValueError: a name is unknown
+    """
+    out = 0
+    for name in chosen:
+        if name not in table:
+            raise ValueError(f"unknown flag {name!r}")
+        out |= table[name]
+    return out
+
+
+def who(ev: ProcessEvidence | ThreadEvidence) -> str:
+    """A process or thread for a message."""
+    comm = ev.stat.comm.decode("utf-8", "backslashreplace")
+    if isinstance(ev, ThreadEvidence) and int(ev.tid) != int(ev.process.pid):
+        return f"thread {int(ev.tid)} ({comm}) of pid {int(ev.process.pid)}"
+    return f"pid {int(ev.process.pid if isinstance(ev, ThreadEvidence) else ev.pid)} ({comm})"
+
+
+def where(ev: ProcessEvidence | ThreadEvidence, file: str) -> str:
+    """A file of the task's /proc folder for a message."""
+    if isinstance(ev, ThreadEvidence):
+        return f"/proc/{int(ev.process.pid)}/task/{int(ev.tid)}/{file}"
+    return f"/proc/{int(ev.pid)}/{file}"
+
+
+def tasks(ev: ProcessEvidence) -> Sequence[ProcessEvidence | ThreadEvidence]:
+    """The threads of a process; the process itself where they were not looked at."""
+    return ev.threads or (ev,)
+
+
+def tid(ev: ProcessEvidence | ThreadEvidence) -> int:
+    """The id of a task as we see it."""
+    return int(ev.tid if isinstance(ev, ThreadEvidence) else ev.pid)
+
+
+def refused(code: str, ev: ProcessEvidence | ThreadEvidence, has: str, *, why: str, do: str, at: str = "") -> Refused:
+    """The refusal of a dump because of what only the task itself could tell."""
+    return Refused(code, f"{who(ev)} cannot be dumped: {has}", where=at or where(ev, ""), why=why, do=do)
+
+
+def number(data: bytes) -> int:
+    """An int that the kernel wrote into a buffer."""
+    value: int = INT.unpack_from(data)[0]
+    return value
+
+
+_own: tuple[TreeEvidence | None, dict[str, int]] = (None, {})
+
+
+def own_namespace(tree: TreeEvidence, name: str) -> int:
+    """The inode number of one of the dumper's own namespaces, 0 where this kernel has no such namespace."""
+    global _own
+    if _own[0] is not tree:
+        _own = (tree, {})
+    found = _own[1].get(name)
+    if found is None:
+        try:
+            found = int(tree.host.readlink(f"self/ns/{name}").rpartition(b"[")[2].rstrip(b"]"))
+        except FileNotFoundError:
+            found = 0
+        _own[1][name] = found
+    return found
