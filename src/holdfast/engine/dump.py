@@ -113,7 +113,7 @@ class _Work:
 
     def ask(self) -> None:
         size = BIG_AREA if any(a.vma.size > memory.SMALL for p in self.tree.processes for a in p.vmas if not a.vma.has_file) else AREA
-        self.inside = Inside(self.held, self.tree.processes, size)
+        self.inside = Inside(self.held, self.tree.processes, size, guarded=True)
         self.inside.open()
         faults.point("dump.area")
         self.records = describe(self.inside, [(ev, kind.verbs["dump"]) for kind, ev in self.admitted.carriers])
@@ -159,6 +159,8 @@ class _Work:
             if made is None:
                 self._end_twins()
                 return
+            if self.inside.guard is not None:
+                self.inside.guard.note_twin(made.pid)
             # what a fork leaves out or changes is copied now: MADV_DONTFORK and MADV_WIPEONFORK (madvise(2))
             odd = [(a.vma.start, a.vma.end) for a in p.vmas if {"dc", "wf"} & set(a.flags)]
             now = [(a, b) for a, b in ranges[p.id] if any(s <= a < e for s, e in odd)]
@@ -180,6 +182,8 @@ class _Work:
                     self.pages.copy(made.pid, p, later)
         finally:
             self._end_twins()
+            if self.inside is not None:
+                self.inside.dismiss()
 
     def _end_twins(self) -> None:
         for _, made, _ in self.twins:
@@ -238,6 +242,8 @@ class _Work:
                     self.inside.close()
             finally:
                 self.held.release()
+                if self.inside is not None:
+                    self.inside.dismiss()
 
 
 def _adopts(record: Any) -> bool:

@@ -9,6 +9,7 @@ from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence
 from holdfast.prog.call import Program
 from holdfast.prog.lower import ROW_SIZE
 from holdfast.tracee import gadget
+from holdfast.tracee.guard import Guard
 from holdfast.tracee.inject import PAGE, Area, Hand, quiet_signal
 
 TYPE_CHECKING = False
@@ -31,8 +32,10 @@ class Inside:
     Needs:   every task of the tree is stopped by us
     """
 
-    def __init__(self, held: Held, processes: Sequence[ProcessEvidence], size: int = AREA) -> None:
+    def __init__(self, held: Held, processes: Sequence[ProcessEvidence], size: int = AREA, guarded: bool = False) -> None:
         self.held = held
+        self.guarded = guarded
+        self.guard: Guard | None = None
         self.size = size
         self.hands: dict[int, Hand] = {}
         self.areas: dict[int, Area] = {}
@@ -41,6 +44,9 @@ class Inside:
 
     def open(self) -> None:
         """Map an area into every process."""
+        if self.guarded:
+            fds = {int(p.pid): frozenset(int(fd) for fd in p.fds) for p in self._processes.values()}
+            self.guard = Guard(sum(len(p.threads) for p in self._processes.values()), fds)
         for process in self._processes.values():
             self._open_one(process)
 
@@ -50,7 +56,7 @@ class Inside:
         code = [
             (a.vma.start, a.vma.end, a.vma.offset, a.vma.name.decode("utf-8", "surrogateescape")) for a in process.vmas if a.vma.prot & 4
         ]
-        hand = Hand(self.held.thread(process.pid), gadget.find(process.pid, code), signal)
+        hand = Hand(self.held.thread(process.pid), gadget.find(process.pid, code), signal, self.guard)
         self.hands[process.pid] = hand
         area = hand.map_area(self.size)
         self.areas[process.pid] = self._known[process.pid] = area
@@ -63,7 +69,8 @@ class Inside:
             leader = self.hands[thread.process.pid]
             status = thread.status
             signal = quiet_signal(status.ignored, status.caught, status.pending | status.shared_pending)
-            got = self.hands[thread.tid] = Hand(self.held.thread(thread.tid), leader.gadget, signal)
+            got = self.hands[thread.tid] = Hand(self.held.thread(thread.tid), leader.gadget, signal, self.guard)
+            got.process_pid = int(thread.process.pid)
             got.use_area(self.areas[thread.process.pid])
         return got
 
@@ -81,6 +88,12 @@ class Inside:
             self._processes[pid].area = None
             del self.areas[pid]
         self.hands.clear()
+
+    def dismiss(self) -> None:
+        """No hand is in any more and no twin is left: the guard may go."""
+        if self.guard is not None:
+            self.guard.dismiss()
+            self.guard = None
 
     def talk(self, dialogues: Sequence[tuple[Subject, Generator[Program, Answers, Record]]]) -> list[Any]:
         """Run dialogues to their ends, all of one round in one program a thread; their records, in order."""

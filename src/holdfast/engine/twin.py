@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CLONE_VM, CLONE_VFORK = 0x100, 0x4000
 WALL = 0x40000000
 ALL = 0xFFFFFFFF
+SIGALRM = 14
+PATIENCE_S = 600
 
 
 class Twin:
@@ -47,6 +49,7 @@ class Twin:
             ptrace.request(ptrace.CONT, self.pid)
             status = self.thread.wait()
         hand = self.hand = Hand(self.thread, self._hand.gadget, self._hand.signal)
+        hand.single("alarm", 0)
         return hand
 
     def end(self) -> None:
@@ -71,6 +74,9 @@ def make(hand: Hand, find: Callable[[int], int]) -> Twin | None:
     asleep = Program()
     asleep.call("close_range", 0, ALL, 0, check=ANY)
     asleep.call("setsid", check=ANY)
+    asleep.call("rt_sigaction", SIGALRM, bytes(32), 0, 8)
+    asleep.call("rt_sigprocmask", 1, (1 << (SIGALRM - 1)).to_bytes(8, "little"), 0, 8)
+    asleep.call("alarm", PATIENCE_S)  # where nobody ever comes for it
     middle = Program()
     made = middle.fork("clone", 0, 0, 0, 0, 0, child=asleep)
     middle.call("exit", 0)

@@ -57,11 +57,22 @@ def verify(
         for id in before.keys() | after.keys():
             a, b = before.get(id), after.get(id)
             if a is None or b is None:
-                out.append(Difference(name, id, "", a, b))
-                continue
+                # no record says the same as one with every default, where there is such a thing
+                nothing = _empty(kind)
+                if nothing is None:
+                    out.append(Difference(name, id, "", a, b))
+                    continue
+                a, b = nothing if a is None else a, nothing if b is None else b
             compare = kind.verbs.get("compare")
             out.extend(compare(a, b, id) if compare is not None else compare_fields(name, id, a, b))
     return out
+
+
+def _empty(kind: Kind) -> Any:
+    try:
+        return kind.record()
+    except TypeError:  # a field has no default
+        return None
 
 
 def _merged(areas: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.prog.call import Answers, Program
     from holdfast.tracee.gadget import Gadget
+    from holdfast.tracee.guard import Guard
     from holdfast.tracee.seize import Thread
 
 PAGE = 4096
@@ -85,8 +86,8 @@ class Hand:
     Needs:   the thread is stopped by us
     """
 
-    def __init__(self, thread: Thread, gadget: Gadget, signal: int = SIGWINCH) -> None:
-        self.thread, self.gadget, self.signal = thread, gadget, signal
+    def __init__(self, thread: Thread, gadget: Gadget, signal: int = SIGWINCH, guard: Guard | None = None) -> None:
+        self.thread, self.gadget, self.signal, self.guard = thread, gadget, signal, guard
         self.tid = thread.tid
         self.process_pid = thread.tid  # of its process; differs for threads that are not the leader
         self.registers = Registers(thread.original)
@@ -99,7 +100,9 @@ class Hand:
 
     def _enter(self) -> None:
         if not self._masked:
-            _ = self.thread.mask
+            mask = self.thread.mask
+            if self.guard is not None:
+                self.guard.note(self.tid, self.process_pid, mask, self.gadget.syscall, self.signal, self.thread.original)
             ptrace.set_sigmask(self.tid, MASK & ~(1 << (self.signal - 1)))
             self._masked = True
             self.thread.injected = True
@@ -153,6 +156,8 @@ class Hand:
         if self._saved_stack is None:
             try:
                 old = ptrace.read_memory(self.tid, stack, 8)
+                if self.guard is not None:
+                    self.guard.note_stack(self.tid, stack, old)
                 ptrace.write_memory(self.tid, stack, self.gadget.spin.to_bytes(8, "little"))
             except OSError:
                 self.gadget = self.gadget.replace(spin=0)
@@ -165,6 +170,8 @@ class Hand:
         if self._saved_stack is not None:
             ptrace.write_memory(self.tid, *self._saved_stack)
             self._saved_stack = None
+            if self.guard is not None:
+                self.guard.note_stack(self.tid, 0, bytes(8))
 
     # --- programs
 
@@ -178,6 +185,8 @@ class Hand:
         if -4096 < base < 0:
             raise CallFailed("mmap", base, self.tid)
         self.use_area(Area(base, size))
+        if self.guard is not None:
+            self.guard.note_area(self.tid, base, size)
         ptrace.write_memory(self.tid, base, LOOP)
         self._unguard_stack()
         assert self.area is not None
@@ -194,6 +203,8 @@ class Hand:
             if result < 0:
                 raise CallFailed("munmap", result, self.tid)
             self.area = None
+            if self.guard is not None:
+                self.guard.note_area(self.tid, 0, 0)
             self._unguard_stack()
 
     def start(self, program: Program, offset: int = 0) -> None:
@@ -255,13 +266,18 @@ class Hand:
 
     def settle(self) -> None:
         """Put registers and mask back without touching the area."""
-        if not self._masked:
-            return
+        if self._masked:
+            self.force_settle()
+
+    def force_settle(self) -> None:
+        """Put registers and mask back, whoever changed them."""
         self.to_trap_stop()
         ptrace.set_registers(self.tid, self.thread.original)
         ptrace.set_sigmask(self.tid, self.thread.mask)
         self._masked = False
         self.thread.injected = False
+        if self.guard is not None:
+            self.guard.note_out(self.tid)
 
     def to_trap_stop(self) -> None:
         """Bring the thread to a ptrace-stop inside get_signal without running an instruction of its own."""
