@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from holdfast.cli import output
-from holdfast.drift import compare, judge, ledger, maintainers, render
+from holdfast.drift import compare, history, judge, ledger, maintainers, plot, render
+from holdfast.drift import series as steps
 from holdfast.errors import UsageError
+from holdfast.kernel import cache, debian
 
 FORMATS = ("text", "json", "sarif", "ktap")
 
@@ -20,10 +24,29 @@ FORMATS = ("text", "json", "sarif", "ktap")
 @click.option("--only", default="", metavar="NAME", help="Only what begins with this name: task_struct, mm_struct.flags.")
 @click.option("--all", "everything", is_flag=True, help="Also what is decided, was not carried, or only moved.")
 @click.option("--maintainers", "tree", default="", metavar="TREE", help="A kernel tree (or its MAINTAINERS file): names who to tell.")
+@click.option("--series", type=click.Choice(["debian"]), help="Walk every Debian kernel, the newest of each upstream series, step by step.")
+@click.option("--since", default="6.1", show_default=True, help="The oldest upstream series of --series.")
+@click.option("--flavour", type=click.Choice(debian.FLAVOURS), default="cloud", show_default=True, help="The flavour of --series.")
+@click.option("--svg", default="", metavar="FILE", help="Write the series as a picture.")
+@click.option("--record", is_flag=True, help="Write the series, and the full flavour at its ends, to the ledger's history.tsv.")
 @click.option("--ledger", "place", default="", metavar="FOLDER", help="Another ledger.")
 @click.pass_context
 def command(
-    ctx: click.Context, old: str, new: str, form: str, as_json: bool, fail_on: str, only: str, everything: bool, tree: str, place: str
+    ctx: click.Context,
+    old: str,
+    new: str,
+    form: str,
+    as_json: bool,
+    fail_on: str,
+    only: str,
+    everything: bool,
+    tree: str,
+    series: str,
+    since: str,
+    flavour: str,
+    svg: str,
+    record: bool,
+    place: str,
 ) -> None:
     """Compare two kernels and join every difference with the ledger.
 
@@ -31,6 +54,8 @@ def command(
     or a Debian kernel package.
     """
     failing = verdicts(fail_on)
+    if series:
+        ctx.exit(walk(since, flavour, as_json or form == "json", everything, svg, record, place))
     if not old or not new:
         raise UsageError("drift.kernels", "drift compares two kernels", where="holdfast drift OLD NEW", do="holdfast kernels lists names")
     judgement = compare.compare(old, new, ledger.load(place))
@@ -49,6 +74,26 @@ def command(
         output.write(render.ktap(judgement, failing).rstrip("\n"))
     if verdict != "OK":
         ctx.exit(60)
+
+
+def walk(since: str, flavour: str, as_json: bool, everything: bool, svg: str, record: bool, place: str) -> int:
+    """Walk Debian's kernels and print what each step changed."""
+    book = ledger.load(place)
+    with output.Bar("kernels") as bar:
+        found = steps.walk(steps.debian_kernels(flavour, since), book, bar)
+    if svg:
+        cache.write(svg, plot.svg(found).encode())
+    if record:
+        ends = {k.series for k in steps.debian_kernels("full", since)} & {"6.1", "6.12", ".".join(map(str, found.snapshots[-1].version))}
+        with output.Bar("full flavour") as bar:
+            full = steps.walk([k for k in steps.debian_kernels("full", since) if k.series in ends], book, bar)
+        written = history.text(history.build([*found.snapshots, *full.snapshots]))
+        cache.write(os.path.join(book.where, history.NAME), written.encode())
+    if as_json:
+        output.write(output.document("drift", "OK", steps.facts(found)))
+    else:
+        output.write(steps.text(found, everything))
+    return 0
 
 
 def verdicts(text: str) -> list[str]:
