@@ -8,7 +8,7 @@ Beside kinds/sock/unix.py only for its length: that file knows what such a socke
 
 from __future__ import annotations
 
-from holdfast.kinds import files, sockets
+from holdfast.kinds import files, socket_options, sockets
 from holdfast.kinds.sockets import SEQPACKET, SOL_SOCKET
 from holdfast.model.record import Record
 from holdfast.prog.call import ANY, Block, Out, Word
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Part, Steps
     from holdfast.kinds.sock.unix import Unix
-    from holdfast.kinds.sockets import Maker, Option
+    from holdfast.kinds.socket_options import Option
+    from holdfast.kinds.sockets import Maker
     from holdfast.model.ids import ObjectId
     from holdfast.prog.call import Arg
 
@@ -72,6 +73,7 @@ class Making:
         self.turns: dict[bytes, int] = {}  # how many parts have used a name for a moment: they take turns, and its owner comes last
 
     def run(self) -> None:
+        """Emit the parts, in the order that the module says."""
         loose = [me for me, rec in self.all.items() if rec.type == "SOCK_DGRAM" and not self._born_in_pair(rec)]
         for me, rec in self.all.items():
             if rec.accepted and self._temporary(rec):
@@ -99,6 +101,7 @@ class Making:
         return name is None or not (name.file or name.name[:1] == b"\0")
 
     def part(self, me: ObjectId, who: Maker | None, needs: Iterable[str] = (), gives: Iterable[str] = ()) -> Part:
+        """A part in the process that the other end names as its maker, or else in the first holder."""
         task = who.process if who is not None and who.process is not None else self.steps.holders(me)[0][0]
         return self.steps.part(task=task, needs=("born", "caps", "limits", "paths", *needs), gives=gives)
 
@@ -129,7 +132,7 @@ class Making:
         fd = _socket(part, rec)
         if rec.name is not None:
             _bind(part, fd, rec.name)
-        sockets.set_options(part, fd, rec.options, _EARLY)
+        socket_options.set_options(part, fd, rec.options, _EARLY)
         if rec.listening:
             back = sockets.act_as(part, rec.maker) if rec.maker is not None else None
             part.call("listen", fd, rec.backlog)
@@ -206,9 +209,9 @@ class Making:
 
     def both(self, part: Part, me: ObjectId, rec: Unix, one: Arg, other_id: ObjectId | None, other: Unix | None, two: Arg) -> None:
         """Fill the queues of two connected sockets, shut down, close, set options, hand over."""
-        self.fill(part, two, one, rec)
+        self.fill(part, two, rec)
         if other is not None:
-            self.fill(part, one, two, other)
+            self.fill(part, one, other)
         if rec.peer_gone:
             if rec.reset:
                 part.call("sendto", one, b"\0", 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, check=1)
@@ -219,10 +222,11 @@ class Making:
                 _shut(part, two, other)
         for end_id, end, fd in ((me, rec, one), (other_id, other, two)):
             if end is not None and end_id is not None:
-                sockets.set_options(part, fd, end.options, _EARLY)
+                socket_options.set_options(part, fd, end.options, _EARLY)
                 self.finish(part, end_id, end, fd)
 
-    def fill(self, part: Part, sender: Arg, receiver: Arg, rec: Unix) -> None:
+    def fill(self, part: Part, sender: Arg, rec: Unix) -> None:
+        """Send what a record's queue holds, through the other end."""
         if not rec.queue:
             return
         _enlarge(part, sender)
@@ -268,12 +272,12 @@ class Making:
             if rec.name is not None and rec.name.name[:1] != b"\0" and not rec.name.file:
                 _unlink(part, rec.name)
             _shut(part, fds[me], rec)
-            sockets.set_options(part, fds[me], rec.options, _EARLY)
+            socket_options.set_options(part, fds[me], rec.options, _EARLY)
             self.finish(part, me, rec, fds[me])
 
     def finish(self, part: Part, me: ObjectId, rec: Unix, fd: Arg) -> None:
         """What must come after everything else, and the descriptor itself."""
-        sockets.set_options(part, fd, rec.options, ("late",))
+        socket_options.set_options(part, fd, rec.options, ("late",))
         sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
         files.set_flags(part, fd, rec.flags)
         part.opened(fd, me)
@@ -350,7 +354,7 @@ def _shut(part: Part, fd: Arg, rec: Unix) -> None:
 
 def _enlarge(part: Part, fd: Arg) -> None:
     # the queue may have been filled while the buffer was larger, or in pieces that cost less; the size is put back with the options
-    sockets.set_size(part, fd, sockets.SO_SNDBUF, HUGE)
+    socket_options.set_size(part, fd, socket_options.SO_SNDBUF, HUGE)
 
 
 def _send(part: Part, steps: Steps, fd: Arg, message: Message, to: Name | None, stream: bool) -> None:

@@ -22,7 +22,8 @@ LEVELS = {"SO": SOL_SOCKET, "IP": SOL_IP, "IPV6": SOL_IPV6, "TCP": SOL_TCP, "UDP
 #          pair      two ints
 #          text      text without its end, at most 16 bytes
 #          bytes     at most 64 bytes
-# sockets: a any, u unix, i inet and inet6 (SOL_IP works on both), 6 inet6, t TCP, d UDP, n netlink
+# sockets: a any, u unix, i inet and inet6 (SOL_IP works on both), 6 inet6, t TCP, d UDP, n netlink; accept gives a TCP socket its
+#          packets' multicast interface and TTL, which no TCP socket can be given, so they are for UDP
 # rule:    bind      before bind: it decides what bind does
 #          set       at any time before a peer can see the socket
 #          late      after queued data was written and the socket is as it was but for this
@@ -93,8 +94,8 @@ ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("IP_CHECKSUM", 23, "int", "i", "set", ""),
     ("IP_RECVFRAGSIZE", 25, "int", "i", "set", ""),
     ("IP_RECVERR_RFC4884", 26, "int", "i", "set", ""),
-    ("IP_MULTICAST_IF", 32, "bytes", "i", "set", ""),
-    ("IP_MULTICAST_TTL", 33, "int", "i", "set", ""),
+    ("IP_MULTICAST_IF", 32, "bytes", "d", "set", ""),
+    ("IP_MULTICAST_TTL", 33, "int", "d", "set", ""),
     ("IP_MULTICAST_LOOP", 34, "int", "i", "set", ""),
     ("IP_MULTICAST_ALL", 49, "int", "i", "set", ""),
     ("IP_UNICAST_IF", 50, "int", "i", "set", ""),
@@ -106,8 +107,8 @@ ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("IPV6_2292HOPLIMIT", 8, "int", "6", "set", ""),
     ("IPV6_FLOWINFO", 11, "int", "6", "set", ""),
     ("IPV6_UNICAST_HOPS", 16, "int", "6", "set", ""),
-    ("IPV6_MULTICAST_IF", 17, "int", "6", "set", ""),
-    ("IPV6_MULTICAST_HOPS", 18, "int", "6", "set", ""),
+    ("IPV6_MULTICAST_IF", 17, "int", "d", "set", ""),
+    ("IPV6_MULTICAST_HOPS", 18, "int", "d", "set", ""),
     ("IPV6_MULTICAST_LOOP", 19, "int", "6", "set", ""),
     ("IPV6_MTU_DISCOVER", 23, "int", "6", "set", ""),
     ("IPV6_RECVERR", 25, "int", "6", "set", ""),

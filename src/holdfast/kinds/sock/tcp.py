@@ -8,7 +8,7 @@ Loses:    the local address of a connection that is over or was reset (getsockna
           data; with --reset-tcp connections that nobody has accepted; a handshake under way; whether the program or the
           kernel chose address and port (it matters to connect with AF_UNSPEC alone); an MD5 or AO key (tcp(7) TCP_MD5SIG) where the
           dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; IPV6_FLOWLABEL_MGR leases; SO_COOKIE;
-          what kinds/sockets.py lists.
+          what kinds/socket_options.py lists.
 Sources:  tcp(7), ip(7), ipv6(7), socket(7), sock_diag(7), Linux net/ipv4/tcp.c, net/ipv4/inet_connection_sock.c.
 """
 
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from stat import S_IMODE
 
-from holdfast.kinds import files, sockets
+from holdfast.kinds import files, socket_options, sockets
 from holdfast.kinds.contract import Claim, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
-from holdfast.kinds.sockets import AF_INET, AF_INET6, Address, Option
+from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
+from holdfast.kinds.sockets import AF_INET, AF_INET6, Address
 from holdfast.model.record import Record
 from holdfast.prog.call import Out
 
@@ -108,7 +109,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
         return
     yield from files.unknown_flags(ev, "sock.tcp")
     yield from sockets.inode_verdicts(ev, "sock.tcp")
-    yield from sockets.option_verdicts(ev, "sock.tcp")
+    yield from socket_options.option_verdicts(ev, "sock.tcp")
     raw, waiting, _ = _info(ev)
     state = _state(ev, raw)
     if state == "connected":
@@ -206,7 +207,7 @@ def dump(ev: FileEvidence) -> Tcp:
         flags=files.names(ev.flags),
         local=local if alone and local.is_set else None,
         backlog=backlog if state == "listening" else 0,
-        options=sockets.options(ev) if alone else _settled(ev),
+        options=socket_options.options(ev) if alone else _settled(ev),
         uid=uid,
         gid=gid,
         mode=S_IMODE(ev.stat.st_mode),
@@ -215,7 +216,7 @@ def dump(ev: FileEvidence) -> Tcp:
 
 def _settled(ev: FileEvidence) -> tuple[Option, ...]:
     # without what moves by itself in a connection
-    found = sockets.options(ev)
+    found = socket_options.options(ev)
     lock = next((o.values[0] for o in found if o.name == "SO_BUF_LOCK"), 0)
     kept = {name for name, bit in LOCKS if lock & bit}
     return tuple(o for o in found if o.name not in MOVING or o.name in kept)
@@ -228,11 +229,11 @@ def restore(rec: Tcp, steps: Steps) -> None:
     part = steps.part(needs=("born", "caps", "limits"))
     if rec.state in ("over", "reset"):
         fd: Arg = _was_connected(part, rec)
-        sockets.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
+        socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
     else:
         fd = part.call("socket", NUMBERS[rec.family], sockets.STREAM | sockets.CLOEXEC, IPPROTO_TCP)
         # every option before the name: who connects as soon as it listens gets sockets with the right ones
-        sockets.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
+        socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
         reuse = next((o.values[0] for o in rec.options if o.name == "SO_REUSEADDR"), 0)
         listens = rec.state == "listening"
         if listens and not reuse:

@@ -8,7 +8,7 @@ Carries:  type (stream, seqpacket, datagram), queued data both ways with its bou
 Loses:    SO_PEERCRED's pid where the process it names is gone or outside the tree (it becomes the first holder's); the name that
           getpeername gives of a peer that is gone; the inode of a path's socket file; the kernel's own overhead in SIOCOUTQ; the
           security label of queued data; a message of no bytes at the end of the queue of a seqpacket socket that was shut down;
-          SO_COOKIE; what kinds/sockets.py lists.
+          SO_COOKIE; what kinds/socket_options.py lists.
 Sources:  unix(7), socket(7), sock_diag(7), proc_pid_fdinfo(5), Linux net/unix/af_unix.c, net/unix/diag.c.
 """
 
@@ -19,9 +19,10 @@ from errno import EAGAIN, ENOTCONN
 from stat import S_IMODE, S_ISSOCK
 
 from holdfast.kernel import sockdiag
-from holdfast.kinds import files, sockets
+from holdfast.kinds import files, socket_options, sockets
 from holdfast.kinds.contract import Claim, FdinfoKey, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
-from holdfast.kinds.sockets import DGRAM, SEQPACKET, SOL_SOCKET, STREAM, Maker, Option
+from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
+from holdfast.kinds.sockets import DGRAM, SEQPACKET, SOL_SOCKET, STREAM, Maker
 from holdfast.kinds.unix_steps import Making, Message, Name
 from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
@@ -294,7 +295,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
         return  # closed while we looked: the target runs
     yield from files.unknown_flags(ev, "sock.unix")
     yield from sockets.inode_verdicts(ev, "sock.unix")
-    yield from sockets.option_verdicts(ev, "sock.unix")
+    yield from socket_options.option_verdicts(ev, "sock.unix")
     yield from _place(ev, seen)
     yield from _ends(ev, seen)
     yield from _contents(ev, seen)
@@ -497,7 +498,7 @@ def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             break
     if seen.type == DGRAM and messages:
         yield from _sender_verdicts(ev, seen, messages)
-    if seen.type != STREAM and any(not m.data for m in messages) and sockets.options(ev) and _peeks(ev):
+    if seen.type != STREAM and any(not m.data for m in messages) and socket_options.options(ev) and _peeks(ev):
         yield _no(
             ev,
             "peek",
@@ -508,7 +509,7 @@ def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
 
 
 def _peeks(ev: FileEvidence) -> bool:
-    return any(o.name == "SO_PEEK_OFF" for o in sockets.options(ev))
+    return any(o.name == "SO_PEEK_OFF" for o in socket_options.options(ev))
 
 
 def _sender_verdicts(ev: FileEvidence, seen: UnixSocket, messages: Iterable[Message]) -> Iterator[Verdict]:
@@ -562,7 +563,7 @@ def dump(ev: FileEvidence) -> Unix:
         maker=_maker(ev, seen, peer),
         queue=_queue_once(ev, seen),
         # filling the peer's queue may take a larger buffer for a moment, so the size has to be told whatever it is
-        options=sockets.options(ev, also=("SO_SNDBUF", "SO_BUF_LOCK") if filled else ()),
+        options=socket_options.options(ev, also=("SO_SNDBUF", "SO_BUF_LOCK") if filled else ()),
         uid=uid,
         gid=gid,
         mode=S_IMODE(ev.stat.st_mode),
