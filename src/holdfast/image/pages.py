@@ -132,37 +132,38 @@ def unpack_index(payload: bytes, page_size: int, sizes: Mapping[int, int]) -> di
     return out
 
 
-def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2) -> bytes:
-    """The digest of each chunk of a file, one after the other.
+def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2, known: bytes = b"") -> bytes:
+    """The digest of each chunk of a file, one after the other; `known` are those of the first chunks.
 
     Raises:  OSError: the file cannot be read or is shorter than `size`
     """
     count = -(-size // chunk)
-    out = bytearray(32 * count)
-    threads = max(1, min(threads, count))
+    out = bytearray(known.ljust(32 * count, b"\0"))
+    done = len(known) // 32
+    threads = max(1, min(threads, count - done))
     if threads == 1:
-        _hash_every(fd, size, chunk, 0, 1, out)
+        _hash_every(fd, size, chunk, done, 1, out)
         return bytes(out)
     import _thread  # the lock and the start of a thread, without the 2 ms that `threading` costs
 
     failed: list[BaseException] = []
 
-    def work(first: int, done: _thread.LockType) -> None:
+    def work(first: int, over: _thread.LockType) -> None:
         try:
             _hash_every(fd, size, chunk, first, threads, out)
         except BaseException as error:  # noqa: BLE001 - raised again below, by the thread that asked
             failed.append(error)
         finally:
-            done.release()
+            over.release()
 
     locks = []
-    for first in range(1, threads):
+    for first in range(done + 1, done + threads):
         lock = _thread.allocate_lock()
         lock.acquire()
         _thread.start_new_thread(work, (first, lock))
         locks.append(lock)
     try:
-        _hash_every(fd, size, chunk, 0, threads, out)
+        _hash_every(fd, size, chunk, done, threads, out)
     finally:
         for lock in locks:
             lock.acquire()
@@ -171,21 +172,77 @@ def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2) -> bytes:
     return bytes(out)
 
 
-# Chunks first, first + step, ...: pread and blake3 both let other threads run.
+# Chunks first, first + step, ... into their places.
 def _hash_every(fd: int, size: int, chunk: int, first: int, step: int, out: bytearray) -> None:
+    view = memoryview(bytearray(min(chunk, size)))
+    for i in range(first, -(-size // chunk), step):
+        out[32 * i : 32 * i + 32] = _hash_one(fd, i * chunk, view[: min(chunk, size - i * chunk)], size)
+
+
+# The digest of as many bytes at an offset as the buffer holds: preadv and blake3 both let other threads run.
+def _hash_one(fd: int, at: int, view: memoryview, size: int) -> bytes:
     from blake3 import blake3  # compiled; only a dump or a verification needs it
 
-    buffer = bytearray(min(chunk, size))
-    view = memoryview(buffer)
-    for i in range(first, -(-size // chunk), step):
-        want = min(chunk, size - i * chunk)
-        got = 0
-        while got < want:
-            n = os.preadv(fd, [view[got:want]], i * chunk + got)
-            if n == 0:
-                raise OSError(f"the file ends at {i * chunk + got}, expected {size} bytes")
-            got += n
-        out[32 * i : 32 * i + 32] = blake3(view[:want]).digest()
+    got = 0
+    while got < len(view):
+        n = os.preadv(fd, [view[got:]], at + got)
+        if n == 0:
+            raise OSError(f"the file ends at {at + got}, expected {size} bytes")
+        got += n
+    return blake3(view).digest()
+
+
+class Hasher:
+    """Digests of a file that is still growing, made by a thread of its own while the caller waits for something else."""
+
+    def __init__(self, fd: int, chunk: int = CHUNK) -> None:
+        import _thread  # see digests
+
+        self._fd, self._chunk = fd, chunk
+        self._found = bytearray()
+        self._ready = 0
+        self._state = _thread.allocate_lock()  # guards _ready and whether a thread runs
+        self._running = _thread.allocate_lock()  # held as long as a thread runs
+        self._failed: BaseException | None = None
+
+    def settled(self, end: int) -> None:
+        """The bytes below `end` are final: hash the whole chunks among them in the background."""
+        import _thread  # see digests
+
+        with self._state:
+            self._ready = max(self._ready, end // self._chunk)
+            if self._ready * 32 > len(self._found) and self._failed is None and self._running.acquire(blocking=False):
+                _thread.start_new_thread(self._work, ())
+
+    def wait(self) -> bytes:
+        """The digests of all whole chunks that were settled.
+
+        Raises:  OSError: the file cannot be read or is shorter than was said
+        """
+        with self._running:
+            if self._failed is not None:
+                raise self._failed
+            return bytes(self._found)
+
+    def stop(self) -> None:
+        """Hash nothing more; when this returns the file is not used any more."""
+        with self._state:
+            self._ready = 0
+        with self._running:
+            pass
+
+    def _work(self) -> None:
+        view = memoryview(bytearray(self._chunk))
+        while True:
+            with self._state:
+                i = len(self._found) // 32
+                if i >= self._ready or self._failed is not None:
+                    self._running.release()
+                    return
+            try:
+                self._found += _hash_one(self._fd, i * self._chunk, view, (i + 1) * self._chunk)
+            except BaseException as error:  # noqa: BLE001 - raised again by wait, in the thread that asked
+                self._failed = error
 
 
 def pack_digests(files: Mapping[int, tuple[int, bytes]]) -> bytes:

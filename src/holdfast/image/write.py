@@ -67,6 +67,7 @@ class Writer:
         self._runs: list[tuple[Any, ...]] = []
         self._pages: dict[int, PagesFile] = {}
         self._hashed: dict[int, tuple[int, bytes]] = {}
+        self._hashers: dict[int, pages.Hasher] = {}
         self._state = self._parent = self._directory = -1
         self._done = False
         try:
@@ -179,6 +180,16 @@ class Writer:
             row = run if isinstance(run, tuple) else tuple([getattr(run, name) for name in names])
             self._runs.append(row if len(row) == 7 else (*row, 0))
 
+    def settled(self, n: int, end: int) -> None:
+        """Say that the bytes of pages-`n` below `end` are final; a thread hashes them while the caller goes on or waits.
+
+        Needs:   nobody writes below `end` again
+        """
+        self._open()
+        if n not in self._hashers:
+            self._hashers[n] = pages.Hasher(self.pages(n).fd)
+        self._hashers[n].settled(end)
+
     def hash_pages(self, threads: int = 2) -> None:
         """Compute the digests of the files of pages now; the seal computes what is missing or has grown.
 
@@ -188,7 +199,8 @@ class Writer:
         for n, file in self._pages.items():
             size = os.fstat(file.fd).st_size
             if n not in self._hashed or self._hashed[n][0] != size:
-                self._hashed[n] = (size, pages.digests(file.fd, size, threads=threads))
+                known = self._hashers[n].wait() if n in self._hashers else b""
+                self._hashed[n] = (size, pages.digests(file.fd, size, threads=threads, known=known))
 
     def seal(self, facts: inventory.Inventory, threads: int = 2) -> Sealed:
         """Finish the image: digests, schema, inventory, seal, everything to disk, and only then its name.
@@ -269,6 +281,8 @@ class Writer:
             os.fsync(self._directory)
 
     def _close(self) -> None:
+        for hasher in self._hashers.values():
+            hasher.stop()  # it must not read from a descriptor that is closed and then another file's
         for fd in (*(file.fd for file in self._pages.values()), self._state, self._directory, self._parent):
             if fd >= 0:
                 os.close(fd)

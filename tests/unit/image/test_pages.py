@@ -128,6 +128,43 @@ def test_digests_are_those_of_each_chunk(size: int, threads: int) -> None:
     assert found == b"".join(blake3(data[at : at + 4096]).digest() for at in range(0, size, 4096))
 
 
+@given(st.lists(st.integers(0, 12 * 4096), max_size=6), st.integers(0, 12 * 4096), st.integers(1, 3))
+def test_a_hasher_gives_the_same_digests(ends: list[int], size: int, threads: int) -> None:
+    data = bytes(n * 7 % 256 for n in range(size))
+    fd = os.memfd_create("digests")
+    try:
+        assert os.write(fd, data) == size
+        hasher = pages.Hasher(fd, 4096)
+        for end in ends:
+            hasher.settled(min(end, size))
+        known = hasher.wait()
+        found = pages.digests(fd, size, 4096, threads, known)
+    finally:
+        os.close(fd)
+    assert len(known) == 32 * (max([min(end, size) for end in ends], default=0) // 4096)
+    assert found == b"".join(blake3(data[at : at + 4096]).digest() for at in range(0, size, 4096))
+
+
+def test_a_hasher_that_fails_says_so_to_who_asked() -> None:
+    fd = os.memfd_create("digests")
+    hasher = pages.Hasher(fd, 4096)
+    hasher.settled(8192)
+    with pytest.raises(OSError, match=r"^the file ends at 0, expected 4096 bytes$"):
+        hasher.wait()
+    hasher.stop()
+    os.close(fd)
+
+
+def test_a_stopped_hasher_has_let_go_of_its_file() -> None:
+    fd = os.memfd_create("digests")
+    os.truncate(fd, 1 << 24)
+    hasher = pages.Hasher(fd, 4096)
+    hasher.settled(1 << 24)
+    hasher.stop()
+    os.close(fd)
+    assert len(hasher.wait()) % 32 == 0
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_file_that_became_shorter_is_an_error(threads: int, tmp_path: Path) -> None:
     path = tmp_path / "pages"

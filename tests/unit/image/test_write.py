@@ -209,6 +209,25 @@ def test_pages_that_grow_after_they_were_hashed_are_hashed_again(tmp_path: Path)
         assert image.verify_pages(0) == 8192
 
 
+def test_pages_that_were_hashed_while_they_were_written(tmp_path: Path) -> None:
+    data = os.urandom(9 << 20)
+    with write.Writer(tmp_path / "image") as writer:
+        file = writer.pages(0)
+        for at in range(0, len(data), 1 << 20):
+            os.pwrite(file.fd, data[at : at + (1 << 20)], at)
+            writer.settled(0, at + (1 << 20))
+        writer.seal(FACTS)
+    with read.open(tmp_path / "image", REGISTRY) as image:
+        assert image.verify_pages(0) == len(data)
+
+
+def test_leaving_while_pages_are_hashed_leaves_nothing(tmp_path: Path) -> None:
+    with write.Writer(tmp_path / "image") as writer:
+        os.truncate(writer.pages(0).fd, 64 << 20)
+        writer.settled(0, 64 << 20)
+    assert names(tmp_path) == []
+
+
 def test_a_large_state_is_written_in_parts(tmp_path: Path) -> None:
     notes = [(ObjectId(f"counter:{n}"), Counter(n, "x" * 1000)) for n in range(3000)]
     with write.Writer(tmp_path / "image") as writer:
