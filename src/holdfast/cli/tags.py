@@ -56,7 +56,7 @@ def command() -> None:
     "--engine", "engines", default="native", show_default=True, metavar="NAME", help="native, criu, criu:3.17, or several: native,criu."
 )
 @click.option("--kernel", default="", metavar="RELEASE", help="Judge as for this kernel, such as 6.12; default: what the config says.")
-@click.option("--tree", default="", metavar="DIR", help="A kernel tree: where options are declared, for kernels newer than our snapshot.")
+@click.option("--tree", default="", metavar="DIR", help="A kernel tree or debian:newest: where options of newer kernels are declared.")
 @click.option("--store", default="", metavar="FILE", help="Discovered tags; default: HOLDFAST_TAGS, or the user's data directory.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -161,27 +161,41 @@ def add(finding: BinaryIO, store: str, as_json: bool) -> None:
 
 
 @command.command(name="export")
-@click.option("--format", "form", type=click.Choice(("kconfig", "fragment", "markdown")), default="fragment", show_default=True)
+@click.option("--format", "form", type=click.Choice(("kconfig", "fragment", "markdown", "scopes")), default="fragment", show_default=True)
 @click.option("--engine", default="native", show_default=True)
 @click.option("--effect", "effects", multiple=True, help="Only rows of this effect: lost, refused, failed, unseen. May be repeated.")
-@click.option("--tree", default="", metavar="DIR", help="Leave out options that this kernel tree does not have.")
+@click.option("--tree", default="", metavar="DIR", help="Leave out options that this kernel tree, or debian:6.12, does not have.")
+@click.option("--config", default="", metavar="PATH", help="With --tree: also switch off what in this config selects an unsafe option.")
 @click.option("--store", default="", metavar="FILE", help="Discovered tags.")
-def export(form: str, engine: str, effects: tuple[str, ...], tree: str, store: str) -> None:
+def export(form: str, engine: str, effects: tuple[str, ...], tree: str, config: str, store: str) -> None:
     """The rows for kernel people: a Kconfig file to source, or a fragment for scripts/kconfig/merge_config.sh.
 
-    --format markdown writes the page docs/tags.md.
+    --format markdown writes the page docs/tags.md; --format scopes the snapshot tags/scopes.txt from trees with commas between them.
     """
     # each command pays for its own imports only
+    from holdfast.kernel import kconfig
     from holdfast.tags import export as paper
-    from holdfast.tags import page
+    from holdfast.tags import fetch, page, source
     from holdfast.tags.tree import read
 
     if form == "markdown":
         _print(page.render())
         return
+    if form == "scopes":
+        from holdfast.tags import scopes
+
+        places = [fetch.tree(t) for t in tree.split(",") if t]
+        _print(scopes.write([(scopes.name_of(place), read(place)) for place in places]))
+        return
     name = _engines(engine)[0][0]
-    found = paper.wishes(_table(store), name, effects, read(tree) if tree else None)
-    _print(paper.kconfig(found, name) if form == "kconfig" else paper.fragment(found, name))
+    if config and not tree:
+        raise UsageError("tags.export", "--config needs --tree", why="only a tree says what selects an option", do="give the kernel's tree")
+    known = read(fetch.tree(tree)) if tree else None
+    found = paper.wishes(_table(store), name, effects, known)
+    fixed: dict[str, str] = {}
+    if known is not None and config:
+        found, fixed = paper.closed(found, known, kconfig.parse(source.read(config)[0]))
+    _print(paper.kconfig(found, name) if form == "kconfig" else paper.fragment(found, name, fixed))
 
 
 def _table(store: str, processes: bool = False) -> Table:
@@ -224,9 +238,10 @@ def _config(path: str, rows: Table, tree: str, engine: str, kernel: str, version
 
     data, where = source.read(path) if path else source.running()
     if tree:
+        from holdfast.tags import fetch
         from holdfast.tags.tree import read
 
-        declared = {**scopes.shipped(), **scopes.of_tree(read(tree))}
+        declared = {**scopes.shipped(), **scopes.of_tree(read(fetch.tree(tree)))}
     else:
         declared = scopes.shipped()
     return where, evaluate.config(kconfig.parse(data), rows, declared, engine, kernel, version)

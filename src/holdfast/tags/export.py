@@ -1,13 +1,14 @@
 """Tags written back for kernel people: a Kconfig file that a tree can source, and a .config fragment that merge_config takes.
 
 Both say the same: every option that is unsafe for the engine off, every option that the engine needs on. An unsafe space is switched
-off by its roots. What a config cannot switch off (an option without a prompt, or one that others select) the kernel's own conf decides;
-`misses` names it afterwards.
+off by its roots. An option that others select stays on whatever a fragment says, so with a tree and a config `closed` adds those others,
+and names what nothing switches off. The kernel's own conf has the last word; `misses` says what it did not grant.
 """
 
 from __future__ import annotations
 
 from holdfast.model.record import Record
+from holdfast.tags.row import FIXED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,14 +54,72 @@ def wishes(table: Table, engine: str, effects: Iterable[str] = (), tree: Tree | 
         # a verdict that holds for some kernels only is left to the judge
         if any(o.kernel or o.version for o in unsafe):
             continue
+        if row.roots == (FIXED,):
+            continue
         for name in row.roots if row.kind == "space" else row.scope:
             out.setdefault(name, _wish(name, False, row, unsafe[0]))
     found = list(out.values())
-    return found if tree is None else [w for w in found if w.name in tree.options]
+    return found if tree is None else [w for w in found if w.name in tree.options and tree.options[w.name].type in {"bool", "tristate"}]
 
 
 def _wish(name: str, on: bool, row: Tag, verdict: On) -> Wish:
     return Wish(name, on, row.name, verdict.why or row.why, row.do, row.source)
+
+
+def closed(found: Sequence[Wish], tree: Tree, config: Config) -> tuple[list[Wish], dict[str, str]]:
+    """The wishes that this config can grant, with what selects an option that shall be off; and what nothing switches off, with its holder.
+
+    Shape:   holders that the config has off are left alone; an option without a prompt is switched off by its own holders
+    """
+    selectors: dict[str, list[str]] = {}
+    for option in tree.options.values():
+        for target, _ in option.selects:
+            selectors.setdefault(target, []).append(option.name)
+    closure = _Closure({w.name: w for w in found}, selectors, tree, config)
+    fixed: dict[str, str] = {}
+    for wish in [w for w in found if not w.on]:
+        holder = closure.hold(wish, wish.name, set())
+        if holder:
+            fixed[wish.name] = holder
+    return [w for w in closure.wanted.values() if w.name not in fixed], fixed
+
+
+# Follows who selects what, upwards, until a prompt that a fragment can answer.
+class _Closure:
+    def __init__(self, wanted: dict[str, Wish], selectors: Mapping[str, Sequence[str]], tree: Tree, config: Config) -> None:
+        self.wanted, self.selectors, self.tree, self.config = wanted, selectors, tree, config
+        self.needed = {w.name for w in wanted.values() if w.on}
+
+    def is_on(self, name: str) -> bool:
+        return self.config.state(name) in {"y", "m"}
+
+    # A prompt behind a condition that is off is none.
+    def has_switch(self, name: str) -> bool:
+        option = self.tree.options[name]
+        return bool(option.prompt) and (option.prompt_if not in self.tree.options or self.is_on(option.prompt_if))
+
+    # An option goes with what it depends on, if that is wished off too.
+    def falls(self, name: str) -> bool:
+        terms = {term.strip(" ()") for text in self.tree.options[name].depends for term in text.split("&&")}
+        return any(term in self.wanted and not self.wanted[term].on for term in terms)
+
+    # Adds a wish for each holder of `name` that can be switched off; the name of the first that cannot, or nothing.
+    def hold(self, wish: Wish, name: str, seen: set[str]) -> str:
+        if name in seen:
+            return ""
+        seen.add(name)
+        on = [h for h in self.selectors.get(name, ()) if self.is_on(h)]
+        if not on and self.is_on(name) and not self.has_switch(name) and not self.falls(name):
+            return name if name != wish.name else "its own default"
+        for holder in on:
+            if holder in self.needed:
+                return holder
+            if self.has_switch(holder):
+                self.wanted.setdefault(holder, Wish(holder, False, wish.tag, f"selects {name}", wish.do, wish.source))
+            stuck = self.hold(wish, holder, seen)
+            if stuck:
+                return stuck
+        return ""
 
 
 def kconfig(found: Sequence[Wish], engine: str) -> str:
@@ -91,8 +150,8 @@ def kconfig(found: Sequence[Wish], engine: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fragment(found: Sequence[Wish], engine: str) -> str:
-    """A .config fragment for scripts/kconfig/merge_config.sh.
+def fragment(found: Sequence[Wish], engine: str, fixed: Mapping[str, str] | None = None) -> str:
+    """A .config fragment for scripts/kconfig/merge_config.sh, with what nothing switches off as comments at its end.
 
     Source:  Linux scripts/kconfig/merge_config.sh
     """
@@ -103,6 +162,9 @@ def fragment(found: Sequence[Wish], engine: str) -> str:
             lines += ["", *_comment(f"{wish.tag}: {wish.why}", "# ")]
             last = wish.tag
         lines.append(f"CONFIG_{wish.name}=y" if wish.on else f"# CONFIG_{wish.name} is not set")
+    if fixed:
+        lines += ["", "# Unsafe, and no switch was found for it here:"]
+        lines += [f"#   {name}, held by {holder}" for name, holder in sorted(fixed.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -124,11 +186,3 @@ def misses(found: Sequence[Wish], config: Config) -> list[Wish]:
     Shape:   y and m both count as on where an option may be a module
     """
     return [w for w in found if (config.state(w.name) in {"y", "m"}) is not w.on]
-
-
-def holders(name: str, config: Config, options: Mapping[str, Sequence[tuple[str, str]]]) -> list[str]:
-    """The options of a config that select this one, and so keep it on.
-
-    Shape:   `options` maps an option to what it selects, as tree.Option.selects
-    """
-    return sorted(n for n, selects in options.items() if config.state(n) in {"y", "m"} and any(target == name for target, _ in selects))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.tags import scopes, table
-from holdfast.tags.row import ENGINES, READ_AT
+from holdfast.tags.row import ENGINES, FIXED, READ_AT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def render() -> str:
 def lines_of(row: Tag) -> list[str]:
     """One row as Markdown lines."""
     lines = [f"### {row.name}\n", f"{_sentence(row.why)}\n", f"- names: {' '.join(f'`{n}`' for n in row.scope)}"]
-    if row.roots:
+    if row.roots and row.roots != (FIXED,):
         lines.append(f"- switched off by: {' '.join(f'`{n}`' for n in row.roots)}")
     lines += [f"- {engine}: {_verdicts(row.of(engine))}" for engine in ENGINES]
     lines.append(f"- source: {_plain(row.source)}")

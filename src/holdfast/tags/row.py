@@ -26,6 +26,8 @@ VERDICTS: tuple[str, ...] = ("safe", "partial", "unsafe", "untested")
 EFFECTS: tuple[str, ...] = ("none", "carried", "refused", "failed", "lost", "unseen", "missing", "unknown")
 PROOFS: tuple[str, ...] = ("rule", "read", "measured", "documented")
 
+FIXED = "-"  # as the only root of a row: no config of x86 switches these options off
+
 # Proofs that many rows share.
 RULE = "rule: the native engine refuses what none of its kinds claims (docs/kinds.md)"
 CARRY = "read: the native engine's kinds list it under Carries (docs/kinds.md)"

@@ -65,6 +65,19 @@ def sources(text: str) -> tuple[str, ...]:
     return ()
 
 
+def name_of(root: str) -> str:
+    """linux-6.12.117: what a tree's Makefile calls its version, or the folder's name.
+
+    Source:  Linux Makefile VERSION, PATCHLEVEL, SUBLEVEL
+    """
+    try:
+        with open(os.path.join(root, "Makefile"), encoding="utf-8", errors="replace") as file:
+            words = dict(line.split(" = ", 1) for line in file.read(4096).splitlines() if " = " in line)
+        return f"linux-{int(words['VERSION'])}.{int(words['PATCHLEVEL'])}.{int(words['SUBLEVEL'])}"
+    except (OSError, KeyError, ValueError):
+        return os.path.basename(os.path.abspath(root)).replace(" ", "_")
+
+
 def of_tree(tree: Tree) -> Mapping[str, str]:
     """Symbol to files, straight from a tree."""
     return {option.name: "|".join(option.files) for option in tree.options.values()}

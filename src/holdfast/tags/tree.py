@@ -31,6 +31,7 @@ class Option(Record):
     name: str
     type: str
     prompt: str
+    prompt_if: str  # the condition behind the prompt; empty: always shown
     files: tuple[str, ...]
     menus: tuple[str, ...]
     depends: tuple[str, ...]
@@ -64,10 +65,10 @@ def read(root: str, srcarch: str = "x86", top: str = "Kconfig") -> Tree:
 
 
 class _Draft:
-    __slots__ = ("depends", "files", "implies", "menus", "prompt", "selects", "transitional", "type")
+    __slots__ = ("depends", "files", "implies", "menus", "prompt", "prompt_if", "selects", "transitional", "type")
 
     def __init__(self) -> None:
-        self.type, self.prompt, self.transitional = "", "", False
+        self.type, self.prompt, self.prompt_if, self.transitional = "", "", "", False
         self.files: list[str] = []
         self.menus: list[str] = []
         self.depends: list[str] = []
@@ -77,7 +78,9 @@ class _Draft:
     def done(self, name: str) -> Option:
         files, menus = tuple(dict.fromkeys(self.files)), tuple(dict.fromkeys(self.menus))
         depends, selects = tuple(dict.fromkeys(self.depends)), tuple(dict.fromkeys(self.selects))
-        return Option(name, self.type or "bool", self.prompt, files, menus, depends, selects, tuple(self.implies), self.transitional)
+        return Option(
+            name, self.type or "bool", self.prompt, self.prompt_if, files, menus, depends, selects, tuple(self.implies), self.transitional
+        )
 
 
 # Blocks nest across files in no kernel tree: each file opens and closes its own, which the tests of scripts/kconfig require.
@@ -170,13 +173,13 @@ class _Reader:
                 if entry is not None:
                     entry.type = word.removeprefix("def_")
                     if not word.startswith("def_") and rest[:1] in {'"', "'"}:
-                        entry.prompt = _text(rest)
+                        entry.prompt, entry.prompt_if = _text(rest), _split_if(_bare(rest))[1]
             elif word == "transitional":
                 if entry is not None:
                     entry.transitional = True
             elif word in _PLAIN:
                 if word == "prompt" and entry is not None:
-                    entry.prompt = _text(rest)
+                    entry.prompt, entry.prompt_if = _text(rest), _split_if(_bare(rest))[1]
                 elif word == "comment":
                     entry, in_menu = None, False
             else:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from holdfast.errors import InternalError
-from holdfast.tags.scopes import SHIPPED, of_tree, read, shipped, sources, write
+from holdfast.tags.scopes import SHIPPED, name_of, of_tree, read, shipped, sources, write
 from holdfast.tags.tree import Option, Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def tree(**files: str) -> Tree:
-    return Tree({n: Option(n, "bool", "", tuple(f.split("|")), ("",), (), (), (), False) for n, f in files.items()}, (), 1)
+    return Tree({n: Option(n, "bool", "", "", tuple(f.split("|")), ("",), (), (), (), False) for n, f in files.items()}, (), 1)
 
 
 def test_round_trip_and_newest_wins() -> None:
@@ -19,6 +24,12 @@ def test_round_trip_and_newest_wins() -> None:
     assert read(text) == {"A": "kernel/Kconfig", "B": "mm/Kconfig", "C": "x/Kconfig|y/Kconfig"}
     assert sources(text) == ("linux-1", "linux-2")
     assert of_tree(new) == {"A": "kernel/Kconfig", "C": "x/Kconfig|y/Kconfig"}
+
+
+def test_a_tree_is_named_by_its_makefile(tmp_path: Path) -> None:
+    assert name_of(str(tmp_path)) == tmp_path.name
+    (tmp_path / "Makefile").write_text("# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 117\nEXTRAVERSION =\nNAME = Baby\n")
+    assert name_of(str(tmp_path)) == "linux-6.12.117"
 
 
 def test_damage_is_an_error() -> None:

@@ -90,7 +90,8 @@ def test_options_and_nothing_else(root: Path) -> None:
 
 def test_what_an_option_says(root: Path) -> None:
     option = read(str(root)).options["A"]
-    assert (option.prompt, option.files, option.menus) == ("Option A", ("init/Kconfig", "arch/x86/Kconfig"), ("General setup", ""))
+    assert (option.prompt, option.prompt_if) == ("Option A", "EXPERT")
+    assert (option.files, option.menus) == (("init/Kconfig", "arch/x86/Kconfig"), ("General setup", ""))
     assert option.depends == ("!UML", "B || C")
     assert (option.selects, option.implies) == ((("D", "E"),), (("F", ""),))
 

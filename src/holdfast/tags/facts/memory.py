@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import CARRY, INNER, carried, failed, nothing, option, partly, refused, space, untested
+from holdfast.tags.row import CARRY, FIXED, INNER, carried, failed, nothing, option, partly, refused, space, untested
 
 _NONE = "no mention in criu, compel and soccr of CRIU 4.2.1"
 
@@ -189,6 +189,7 @@ TAGS = (
         "read: CRIU 4.2.1 criu/proc_parse.c reads dp; rule: VmFlags letters without a permanent name refuse a dump",
         native=refused("VmFlag dp has no permanent name yet where the kind does not list it, and is then refused by its letters"),
         criu=carried("VmFlag dp is mapped again (criu/proc_parse.c)", version="4.2.."),
+        roots=FIXED,
     ),
     option(
         "page_size",

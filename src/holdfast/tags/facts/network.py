@@ -203,7 +203,7 @@ TAGS = (
         "ppp",
         "PPP PPPOE PPPOL2TP PPTP PPP_ASYNC PPP_SYNC_TTY PPP_MULTILINK PPP_FILTER PPP_DEFLATE PPP_BSDCOMP PPP_MPPE SLIP SLHC "
         "SLIP_SMART SLIP_MODE_SLIP6 "
-        "SLIP_COMPRESSED PPPOE_HASH_BITS PPPOE_HASH_BITS_4 PPPOATM",
+        "SLIP_COMPRESSED PPPOATM",
         "point-to-point links: /dev/ppp, PPPoX sockets, line disciplines on ttys",
         "pppd(8); Linux Documentation/networking/ppp_generic.rst",
         RULE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import INNER, RULE, failed, nothing, option, partly, refused, space, untested
+from holdfast.tags.row import FIXED, INNER, RULE, failed, nothing, option, partly, refused, space, untested
 
 TAGS = (
     space(
@@ -63,6 +63,7 @@ TAGS = (
         native=refused("anon_inode:[perf_event] is refused; counters that others hold on the task end with it"),
         criu=failed("'Can't dump file of that type (anon perf_event)'"),
         do="close perf events before a dump; kernel.perf_event_paranoid=3 keeps users from making them",
+        roots=FIXED,
     ),
     space(
         "trace",

@@ -63,8 +63,7 @@ TAGS = (
     ),
     option(
         "tomoyo",
-        "SECURITY_TOMOYO SECURITY_TOMOYO_MAX_ACCEPT_ENTRY SECURITY_TOMOYO_MAX_AUDIT_LOG SECURITY_TOMOYO_POLICY_LOADER "
-        "SECURITY_TOMOYO_ACTIVATION_TRIGGER SECURITY_TOMOYO_OMIT_USERSPACE_LOADER",
+        "SECURITY_TOMOYO SECURITY_TOMOYO_POLICY_LOADER SECURITY_TOMOYO_ACTIVATION_TRIGGER SECURITY_TOMOYO_OMIT_USERSPACE_LOADER",
         "a domain per task that is its history of executed programs",
         "Linux Documentation/admin-guide/LSM/tomoyo.rst",
         "read: the domain follows exec; a restored task has the engine's history; " + _NONE,
