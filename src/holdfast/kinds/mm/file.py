@@ -9,7 +9,7 @@ Sources:  mmap(2), proc_pid_maps(5), proc_pid_smaps(5).
 
 from __future__ import annotations
 
-from holdfast.kinds import areas
+from holdfast.kinds import areas, tasks
 from holdfast.kinds.contract import Claim, Kind, Refusal, verbs
 from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
@@ -78,7 +78,9 @@ def _stat(ev: VmaEvidence) -> Any:
     if key not in cache:
         got: Any = False
         try:
-            st = os.stat(b"/proc/%d/root%s" % (ev.process.pid, ev.vma.path))
+            # the path is from our root, or, in another mount namespace, from that one's (fs/d_path.c)
+            same = ev.process.namespace("mnt") == tasks.own_namespace(ev.tree, "mnt")
+            st = os.stat(ev.vma.path if same else b"/proc/%d/root%s" % (ev.process.pid, ev.vma.path))
             if st.st_ino == ev.vma.inode:
                 got = st
         except OSError:

@@ -26,7 +26,7 @@ PR_GET_CHILD_SUBREAPER = 37
 class ChildSubreaper(Record):
     """A process that adopts orphans; one that does not has no record."""
 
-    adopts: bool = True
+    adopts: bool
 
 
 def detect(ev: ProcessEvidence) -> Claim | None:
@@ -38,7 +38,7 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, ChildSubreaper | No
     out = Out(4)
     program.call("prctl", PR_GET_CHILD_SUBREAPER, out, 0, 0, 0)
     answers = yield program
-    return ChildSubreaper() if tasks.number(answers.data(out)) else None
+    return ChildSubreaper(adopts=True) if tasks.number(answers.data(out)) else None
 
 
 def restore(rec: ChildSubreaper, steps: Steps) -> None:

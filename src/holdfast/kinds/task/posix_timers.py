@@ -173,13 +173,11 @@ def _with_fired(ev: ProcessEvidence, timers: list[Timer]) -> list[Timer]:
 
 # The signals that came since the stop: for one thread, and with the first one for the process (None).
 def _arrived(ev: ProcessEvidence, thread: ThreadEvidence) -> list[tuple[NsPid | None, int]]:
-    status = parse_status(thread.source.read("status"))
+    status, then = parse_status(thread.source.read("status")), ev.status if thread is ev.leader else thread.status
     assert thread.stopped is not None
-    found: list[tuple[NsPid | None, int]] = [
-        (NsPid(thread.nstid), status.pending & ~(thread.status.pending | _bits(thread.stopped.pending)))
-    ]
+    found: list[tuple[NsPid | None, int]] = [(NsPid(thread.nstid), status.pending & ~(then.pending | _bits(thread.stopped.pending)))]
     if thread is ev.leader:
-        found.append((None, status.shared_pending & ~(thread.status.shared_pending | _bits(thread.stopped.shared_pending))))
+        found.append((None, status.shared_pending & ~(then.shared_pending | _bits(thread.stopped.shared_pending))))
     return [f for f in found if f[1]]
 
 

@@ -77,6 +77,8 @@ def _sorted(living: Sequence[ProcessEvidence], what: int) -> list[ProcessEvidenc
 
 
 def _processes(living: Sequence[ProcessEvidence], what: int, name: str) -> Iterator[Verdict]:
+    if not living:
+        return
     order = _sorted(living, what)
     for i, b in enumerate(order[1:]):
         a = order[i]

@@ -47,7 +47,14 @@ class SigPending(Record):
 
 def detect(ev: ThreadEvidence) -> Claim | None:
     mine = ev.stopped is not None and (ev.stopped.pending or ev.stopped.shared_pending)
-    return Claim() if mine or ev.status.pending or (_first(ev) and ev.status.shared_pending) else None
+    return Claim() if mine or any(_bits(ev)) else None
+
+
+# The bits as they were before the queues were read: a signal that comes in between is in a queue, whole.
+def _bits(ev: ThreadEvidence) -> tuple[int, int]:
+    if _first(ev):
+        return ev.process.status.pending, ev.process.status.shared_pending
+    return ev.status.pending, 0
 
 
 def _first(ev: ThreadEvidence) -> bool:
@@ -55,7 +62,8 @@ def _first(ev: ThreadEvidence) -> bool:
 
 
 def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
-    waiting = ev.status.pending | (ev.status.shared_pending if _first(ev) else 0)
+    own, shared = _bits(ev)
+    waiting = own | shared
     for signal, name, why in (
         (SIGSTOP, "SIGSTOP", "no mask holds it back: sent again, it would stop the restored task at once"),
         (SIGWINCH, "SIGWINCH", "the program that restores tasks uses this signal for itself"),
@@ -93,9 +101,8 @@ def _queue(infos: tuple[bytes, ...], bits: int) -> tuple[Signal, ...]:
 
 def dump(ev: ThreadEvidence) -> SigPending:
     assert ev.stopped is not None
-    status = ev.status
-    shared = _queue(ev.stopped.shared_pending, status.shared_pending) if _first(ev) else ()
-    return SigPending(_queue(ev.stopped.pending, status.pending), shared)
+    own, shared = _bits(ev)
+    return SigPending(_queue(ev.stopped.pending, own), _queue(ev.stopped.shared_pending, shared))
 
 
 def restore(rec: SigPending, steps: Steps) -> None:
@@ -113,8 +120,14 @@ def compare(before: SigPending, after: SigPending, where: ObjectId) -> Iterator[
     """Every signal in order; a timer may have fired since."""
     for queue in ("thread", "process"):
         old, new = getattr(before, queue), getattr(after, queue)
-        kept = tuple(s for s in new if s in old)
-        if kept != old or not all(_of_timer(s) for s in new if s not in old):
+        found = 0
+        late = []
+        for signal in new:
+            if found < len(old) and signal == old[found]:
+                found += 1
+            else:
+                late.append(signal)
+        if found < len(old) or not all(map(_of_timer, late)):
             yield Difference("task.sigpending", where, queue, old, new)
 
 
