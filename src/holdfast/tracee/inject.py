@@ -10,7 +10,7 @@ killed before we can swallow it.
 from __future__ import annotations
 
 import os
-from errno import EINTR
+from errno import EACCES, EINTR
 
 from holdfast.errors import InternalError, TargetChanged
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
@@ -181,13 +181,20 @@ class Hand:
         Raises:  internal.remote_call: mmap failed
         """
         size = (size + PAGE - 1) // PAGE * PAGE
-        base = self.single("mmap", at, size, 7, 0x22 | (0x100000 if at else 0), MASK, 0)
+        flags = 0x22 | (0x100000 if at else 0)
+        base = self.single("mmap", at, size, 7, flags, MASK, 0)
+        split = base == -EACCES
+        if split:
+            # no memory may be writable and executable (prctl(2) PR_SET_MDWE): a page of code that its tracer alone writes
+            base = self.single("mmap", at, size, 3, flags, MASK, 0)
+            if base > 0:
+                base = self.single("mmap", base, PAGE, 5, 0x32, MASK, 0)
         if -4096 < base < 0:
             raise CallFailed("mmap", base, self.tid)
         self.use_area(Area(base, size))
         if self.guard is not None:
             self.guard.note_area(self.tid, base, size)
-        ptrace.write_memory(self.tid, base, LOOP)
+        (ptrace.force_memory if split else ptrace.write_memory)(self.tid, base, LOOP)
         self._unguard_stack()
         assert self.area is not None
         return self.area

@@ -208,6 +208,19 @@ def write_memory(tid: int, addr: int, data: bytes) -> None:
         raise OSError(14, f"writing {len(data)} bytes at {addr:#x} of task {tid}: only {got} could be written")
 
 
+def force_memory(tid: int, addr: int, data: bytes) -> None:
+    """Write memory that a task we trace cannot write itself, such as its code.
+
+    Raises:  OSError: EIO, nothing is mapped there
+    Source:  proc_pid_mem(5), Linux fs/proc/base.c mem_rw (FOLL_FORCE)
+    """
+    fd = os.open(f"/proc/{tid}/mem", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(fd, data, addr)
+    finally:
+        os.close(fd)
+
+
 def transfer(tid: int, into_task: bool, local: int, ranges: list[tuple[int, int]]) -> None:
     """Copy between our memory at `local` and a list of ranges (address, size) of a task, in order."""
     move = _writev if into_task else _readv
