@@ -208,8 +208,10 @@ def command(folder: Path, source: str, language: str = "python") -> list[str]:
     return [str(program)]
 
 
-def start(folder: Path, source: str, language: str = "python", name: str = "subject", env: dict[str, str] | None = None) -> Subject:
-    """Start a subject and wait until it is ready.
+def start(
+    folder: Path, source: str, language: str = "python", name: str = "subject", env: dict[str, str] | None = None, keep: Sequence[int] = ()
+) -> Subject:
+    """Start a subject and wait until it is ready; it inherits the descriptors `keep` at their numbers.
 
     Raises:  AssertionError: it ended before, or took too long
     """
@@ -222,7 +224,14 @@ def start(folder: Path, source: str, language: str = "python", name: str = "subj
     log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=place, env={**os.environ, **(env or {})}
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=place,
+            env={**os.environ, **(env or {})},
+            pass_fds=keep,
         )
     finally:
         os.close(log)
