@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from holdfast.errors import HoldfastError
+from holdfast.cli import bundle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,30 +17,22 @@ HOT = ("dump", "restore")
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    gc.disable()  # nothing here makes enough garbage to be worth a look; the other commands switch it on again
+    gc.disable()  # a dump makes too little garbage to be worth a look; the other commands switch it on again
     words = sys.argv[1:] if words is None else list(words)
     name = words[0] if words else ""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    hot = name in HOT
+    used = bundle.load(name) if hot else {}
+    from holdfast.errors import HoldfastError  # it is in the bundle
+
     # what fails after this line is told in one place
     try:
-        if name == "dump":
-            from holdfast.cli import dump  # hot
-
-            return dump.main(words[1:])
-        if name == "restore":
-            from holdfast.cli import restore  # hot
-
-            return restore.main(words[1:])
-        gc.enable()
-        from holdfast.cli import commands  # click
-
-        return commands.main(words)
+        code = _run(name, words)
+        sys.stdout.flush()
     except HoldfastError as error:
         from holdfast.cli import output  # a failed start may be before any output
 
-        if error.exit_code == 70:
-            return output.crashed(error, name, as_json)
-        return output.failed(error, name, as_json)
+        code = output.crashed(error, name, as_json) if error.exit_code == 70 else output.failed(error, name, as_json)
     except BrokenPipeError:
         return _unread()
     except KeyboardInterrupt as ended:
@@ -49,6 +41,24 @@ def main(words: Sequence[str] | None = None) -> int:
         from holdfast.cli import output  # as above
 
         return output.crashed(error, name, as_json)
+    if hot:
+        bundle.renew(name, used)
+    return code
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    if name == "dump":
+        from holdfast.cli import dump  # hot: nothing else is imported
+
+        return dump.main(words[1:])
+    if name == "restore":
+        from holdfast.cli import restore  # hot: nothing else is imported
+
+        return restore.main(words[1:])
+    gc.enable()
+    from holdfast.cli import commands  # click
+
+    return commands.main(words)
 
 
 # Nobody reads our answer: say nothing more, and let the exit code say what a shell expects (128 + SIGPIPE).

@@ -80,6 +80,8 @@ def crashed(error: BaseException, command: str, as_json: bool) -> int:
     import traceback  # 4 ms, for a case that should not be
 
     story("".join(traceback.format_exception(error)).rstrip("\n"))
+    if isinstance(error, HoldfastError):
+        return failed(error, command, as_json)
     known = InternalError(
         "unexpected",
         f"{type(error).__name__}: {error}",
