@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from holdfast.cli import output
-from holdfast.drift import carriers, check, coverage, edit, guards, history, ledger
+from holdfast.drift import carriers, check, coverage, edit, facts, guards, history, ledger, probes
 from holdfast.errors import UsageError
 from holdfast.kernel import cache
 
@@ -123,9 +123,8 @@ def undecided(as_json: bool, place: str) -> None:
         output.write(output.document("ledger undecided", "OK", {"undecided": rows}))
         return
     for one in rows:
-        output.write(
-            f"{one['name']}  {one['type']}  [{one['kernels']}]  {one['why']}{'; fits ' + one['would_be_swept_by'] if one['would_be_swept_by'] else ''}"
-        )
+        fits = f"; fits {one['would_be_swept_by']}" if one["would_be_swept_by"] else ""
+        output.write(f"{one['name']}  {one['type']}  [{one['kernels']}]  {one['why']}{fits}")
     output.write(f"{len(rows)} undecided of {sum(len(s) for s in seen.fields.values())}")
 
 
@@ -216,6 +215,20 @@ def sweep(fields: tuple[str, ...], place: str) -> None:
         if listed:
             output.write("\n".join([f"{name}:", *(f"  + {full}" for full in listed)]))
     output.write(f"OK {sum(map(len, swept.values()))} fields swept, {sum(map(len, new.values()))} of them new")
+
+
+@command.command()
+@click.argument("file", required=False, type=click.File("rb"))
+@_PLACE
+def probe(file: BinaryIO | None, place: str) -> None:
+    """Record what BTF does not hold: facts of the running kernel, or those that a guest printed.
+
+    In a guest with python3: `python3 -m holdfast.drift.probes > FILE`, or just that one file of the source tree.
+    """
+    found = ledger.load(place)
+    answers = facts.parse(file.read(), file.name) if file else facts.Facts(os.uname().release, probes.probe())
+    path = facts.save(found.where, answers)
+    output.write(f"OK {sum(map(len, answers.tables.values()))} facts of {answers.release} ({os.path.relpath(path)})")
 
 
 @command.command(name="guards")

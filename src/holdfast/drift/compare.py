@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from holdfast.drift import carriers, guards, snapshot
+from holdfast.drift import carriers, facts, guards, snapshot
 from holdfast.drift.judge import Judgement, judge
 from holdfast.kernel import specimen
 
@@ -29,7 +29,17 @@ def compare(old: str, new: str, ledger: Ledger) -> Judgement:
 def of(before: Snapshot, after: Snapshot, ledger: Ledger) -> Judgement:
     """The judgement of two snapshots."""
     known = guards.between(ledger.where, before, after)
-    return judge(before, after, ledger, carriers.known(), known, family(before, after, known))
+    warnings = family(before, after, known)
+    asked = [facts.of(kernel, ledger.where) for kernel in (before, after)]
+    more = []
+    if asked[0] is not None and asked[1] is not None:
+        more = list(facts.changes(asked[0], asked[1]))
+    for kernel, found in zip((before, after), asked, strict=True):
+        if found is None:
+            warnings.append(f"nobody has probed {kernel.name}: formats of /proc, kernel areas and calls are not compared")
+        elif found.release != kernel.release:
+            warnings.append(f"facts of {found.release} stand for {kernel.name}")
+    return judge(before, after, ledger, carriers.known(), known, warnings, more)
 
 
 def family(before: Snapshot, after: Snapshot, known: Guards) -> list[str]:
