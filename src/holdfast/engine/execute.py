@@ -149,7 +149,11 @@ class Execution:
         faults.point("restore.rounds")
 
     def _programs(self, parts: Mapping[str, list[PlannedPart]]) -> None:
-        queue: list[tuple[str, list[PlannedPart]]] = list(parts.items())
+        # a process and its first thread are one task: their parts are one program
+        merged: dict[int, tuple[str, list[PlannedPart]]] = {}
+        for task, mine in parts.items():
+            merged.setdefault(id(self.hands[task]), (task, []))[1].extend(mine)
+        queue = list(merged.values())
         while queue:
             used: dict[int, int] = {}
             started: list[tuple[Hand, list[PlannedPart]]] = []

@@ -53,7 +53,7 @@ def detect(ev: VmaEvidence) -> Claim | None:
 
 def _anonymous_shared(ev: VmaEvidence) -> bool:
     # shared anonymous memory is a file of the kernel's own: others carry or refuse it
-    return ev.inode is not None and ev.vma.name.startswith((b"/dev/zero (deleted)", b"/SYSV", b"/memfd:", b"/[aio]", b"/anon_hugepage"))
+    return ev.inode is not None and ev.vma.name.startswith((b"/dev/zero (deleted)", b"/SYSV", b"/[aio]", b"/anon_hugepage"))
 
 
 def refuse(ev: VmaEvidence, kernel: Probes) -> Iterator[Verdict]:
@@ -131,15 +131,15 @@ def ready(rec: FileArea, host: Host) -> Iterator[Refusal]:
 def restore(rec: FileArea, steps: Steps) -> None:
     """Open the file, map it where it was, then advice and locks once it is filled."""
     needs = ["clear", "paths", "caps"]
-    path = rec.path
     if rec.inode is not None:
         needs.append(str(rec.inode))
-        path = steps.record_of(rec.inode, "fd.unlinked").path
     flags = areas.MAP_FIXED_NOREPLACE | (areas.MAP_SHARED if rec.shared else areas.MAP_PRIVATE)
     if "no_reserve" in rec.flags:
         flags |= areas.MAP_NORESERVE
     prot = areas.bits(rec.protection) if rec.shared else areas.first_protection(rec, steps)
     part = steps.part(needs=needs, gives=("mapped",))
+    # what has no name is opened again through the descriptor that the object was made with
+    path = rec.path if rec.inode is None else b"/proc/self/fd/%d" % part.slot(rec.inode)
     fd = part.call("openat", AT_FDCWD, path + b"\0", (O_RDWR if rec.writable else 0) | O_CLOEXEC, 0)
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, fd, rec.offset, check=rec.start)
     part.call("close", fd)
