@@ -333,6 +333,11 @@ class Execution:
         births = self._births
         if births is not None:
             self.held.kill()
+            for pid in self.pids.values():
+                try:
+                    os.waitpid(pid, ptrace.WALL)
+                except ChildProcessError:
+                    continue  # a child of one of the others
 
 
 def rewound(regs: Registers) -> Registers:
