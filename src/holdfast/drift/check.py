@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.drift.history import version
 from holdfast.drift.ledger import DECISIONS
+from holdfast.kernel import flagtables
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -130,7 +131,8 @@ def against_kinds(ledger: Ledger, known: Known) -> Iterator[Problem]:
     if known.broken:
         yield Problem("pending", "kinds", known.broken)
         return
-    tables = {"Struct": ledger.structs, "FlagSet": ledger.flags | ledger.facts}
+    permanent = flagtables.BITS.keys() | flagtables.FIELDS.keys() | flagtables.LETTERS.keys()
+    tables = {"Struct": ledger.structs.keys(), "FlagSet": ledger.flags.keys() | permanent}
     facts = {"StatusKey": "status-keys", "FdinfoKey": "fdinfo-keys", "Link": "link-names"}
     for (sort, name), kinds in sorted(known.watches.items()):
         if (sort in tables and name not in tables[sort] and name not in known.absent) or (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from holdfast.drift import carriers, facts, guards, snapshot
+from holdfast.drift import carriers, diff, facts, guards, snapshot
 from holdfast.drift.judge import Judgement, judge
 from holdfast.kernel import specimen
 
@@ -31,9 +31,15 @@ def of(before: Snapshot, after: Snapshot, ledger: Ledger) -> Judgement:
     known = guards.between(ledger.where, before, after)
     warnings = family(before, after, known)
     asked = [facts.of(kernel, ledger.where) for kernel in (before, after)]
-    more = []
-    if asked[0] is not None and asked[1] is not None:
-        more = list(facts.changes(asked[0], asked[1]))
+    more = list(facts.changes(asked[0], asked[1])) if asked[0] is not None and asked[1] is not None else []
+    unread: set[str] = set()
+    for table in ledger.flags.values():
+        if before.version in table.measured and after.version in table.measured:
+            more += diff.values("flag", table.name, table.bits(before.version), table.bits(after.version))
+        elif before.version != after.version:
+            unread.update(k.name for k in (before, after) if k.version not in table.measured)
+    if unread:
+        warnings.append(f"bits that are #defines are not compared: nobody has read the headers of {' and '.join(sorted(unread))}")
     for kernel, found in zip((before, after), asked, strict=True):
         if found is None:
             warnings.append(f"nobody has probed {kernel.name}: formats of /proc, kernel areas and calls are not compared")

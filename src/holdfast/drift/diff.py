@@ -42,7 +42,7 @@ def changes(old: Snapshot, new: Snapshot) -> list[Change]:
     both = old.embedded.keys() & new.embedded.keys()
     out += _structs("embedded", {n: old.embedded[n] for n in both}, {n: new.embedded[n] for n in both})
     for name in sorted(old.enums.keys() | new.enums.keys()):
-        out += _values("enum", name, old.enums.get(name), new.enums.get(name))
+        out += values("enum", name, old.enums.get(name), new.enums.get(name))
     return out
 
 
@@ -106,7 +106,8 @@ def place(leaf: Leaf) -> str:
     return f"{leaf.bit_offset // 8}" + (f".{leaf.bit_offset % 8}" if leaf.bit_offset % 8 else "")
 
 
-def _values(domain: str, name: str, was: dict[str, int] | None, now: dict[str, int] | None) -> Iterator[Change]:
+def values(domain: str, name: str, was: dict[str, int] | None, now: dict[str, int] | None) -> Iterator[Change]:
+    """Every difference between two sets of named numbers; None for a set that is not there."""
     before, after = was or {}, now or {}
     whole = was is None or now is None
     for constant, value in before.items():

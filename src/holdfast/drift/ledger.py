@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DECISIONS = ("carried", "rebuilt", "ignored", "refused", "undecided")
-_PARSED = 2  # part of the cache's key: raise it when what is kept changes
+_PARSED = 3  # part of the cache's key: raise it when what is kept changes
 
 
 class Row(Record):
@@ -69,6 +69,11 @@ class Topic(Record):
     rest: tuple[Row, ...] = ()  # at most one: what decides every part that no row names
     origin: str = ""  # the ledger's own file
     values: tuple[tuple[str, int, tuple[int, ...], tuple[int, ...]], ...] = ()  # of a flag set: name, bit, since, until
+    measured: tuple[tuple[int, ...], ...] = ()  # of a flag set: the kernels whose headers were read
+
+    def bits(self, version: Sequence[int]) -> dict[str, int]:
+        """The bits of a flag set in one kernel."""
+        return {name: bit for name, bit, since, until in self.values if Row((), "", "", "", since=since, until=until).holds(version)}
 
     def own(self, name: str, version: Sequence[int]) -> Row | None:
         """The row that names a part, for this kernel version."""
@@ -258,6 +263,7 @@ def _topic(raw: dict[str, Any], word: str, rows: str) -> Topic:
                 if "bit" in r or "value" in r
                 for name in r.get("names", ())
             ),
+            tuple(version_of(v) for v in raw.get("measured", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise malformed(raw.get("origin", word), f"{type(error).__name__}: {error}") from error
