@@ -76,6 +76,10 @@ def restore(rec: Itimers, steps: Steps) -> None:
     part = steps.part(needs=("mm", "fds", "actions", "limits"))
     for which, name in enumerate(TIMERS):
         remaining, interval = getattr(rec, f"{name}_ns"), getattr(rec, f"{name}_interval_ns")
+        # The kernel starts ITIMER_REAL again only when its signal is taken (Linux kernel/signal.c dequeue_signal), so one that waits
+        # for that shows an interval and nothing that remains. Set to 0 it would be off for ever: it is made to run out once more, at once.
+        if interval and not remaining:
+            remaining = US
         if remaining or interval:
             part.call("setitimer", which, VALUE.pack(*_pair(interval), *_pair(remaining)), 0)
     if rec.fired:
@@ -95,9 +99,11 @@ def compare(before: Itimers, after: Itimers, where: ObjectId) -> Iterator[Differ
         remaining, interval = (f"{name}_ns", f"{name}_interval_ns")
         was, now = getattr(before, remaining), getattr(after, remaining)
         longest = max(was, getattr(before, interval)) + ROUNDING_NS
-        if now > longest or (was and not now and getattr(before, interval)) or (now and not was):
+        repeats = getattr(before, interval)
+        # one that repeats and waits for its signal to be taken shows nothing that remains, before as well as after
+        if now > longest or (now and not was and not repeats):
             yield Difference("task.itimers", where, remaining, was, now)
-        if getattr(before, interval) != getattr(after, interval) and now:
+        if repeats != getattr(after, interval):
             yield Difference("task.itimers", where, interval, getattr(before, interval), getattr(after, interval))
 
 
