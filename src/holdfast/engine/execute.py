@@ -20,7 +20,7 @@ from holdfast.tracee import ptrace, spawn
 from holdfast.tracee.arch.x86_64 import SYSCALL_INSN, Registers
 from holdfast.tracee.gadget import Gadget
 from holdfast.tracee.inject import CallFailed
-from holdfast.tracee.names import global_pid, global_tid
+from holdfast.tracee.names import Names
 from holdfast.tracee.seize import Held, Thread
 
 TYPE_CHECKING = False
@@ -73,62 +73,58 @@ def choose_hole(used: list[tuple[int, int]], size: int) -> int:
 class Execution:
     """One restore under way.
 
-    Needs:   `stub` is held by us; `same_names` says that its pid namespace is ours
+    Shape:   `names`: what the tree's tasks are called here, where it grows in a pid namespace of its own
     """
 
-    def __init__(self, plan: Plan, image: Image, hole: int, size: int, same_names: bool) -> None:
+    def __init__(self, plan: Plan, image: Image, hole: int, size: int, names: Names | None = None) -> None:
         self.plan, self.image = plan, image
-        self.hole, self.size, self.same_names = hole, size, same_names
+        self.hole, self.size, self.names = hole, size, names
         self.held = Held()
         self.hands: dict[str, Hand] = {}
         self.pids: dict[str, int] = {}
         self.made_paths: list[tuple[str, bytes]] = []
         self.fill_ns = 0
-        self.relative = 0
         self._births: Births | None = None
         self._stub_maps: list[Any] = []
         self._insn = 0
 
     # --- the tree
 
-    def start(self, stub: int) -> None:
+    def start(self, stub: int, held: bool = False) -> None:
         """Make every task of the tree.
 
+        Shape:   `held`: the stub is traced by us already, and stopped
         Raises:  kernel_lacks.set_tid: a pid is taken, or may not be chosen
         """
         faults.point("restore.stub")
-        self.relative = stub
-        spawn.hold_stub(stub)
-        ptrace.request(ptrace.INTERRUPT, stub)
-        thread = Thread(stub)
-        while thread.wait() >> 16 != ptrace.EVENT_STOP:
-            ptrace.request(ptrace.CONT, stub)
+        if not held:
+            spawn.hold_stub(stub)
+            ptrace.request(ptrace.INTERRUPT, stub)
+            thread = Thread(stub)
+            while thread.wait() >> 16 != ptrace.EVENT_STOP:
+                ptrace.request(ptrace.CONT, stub)
         with open(f"/proc/{stub}/maps", "rb", 0) as f:
             self._stub_maps = parse_maps(_read_all(f.fileno()))
         draft = self.plan.draft
-        prepare: Program | None = None
+        prepare = Program()
+        _room_for_descriptors(prepare, draft.slots_used)
         if draft.staging:
-            prepare = Program()
             sizes = {str(i): rec.size for i, rec in draft.records["mm.shared_memory"].items()}
             for inode, at in draft.staging.items():
                 prepare.call("mmap", at, (sizes[inode] + 4095) & ~4095, 3, 0x21 | 0x100000, M64, 0, check=at)
         subreapers = frozenset(str(i) for i in draft.records.get("task.child_subreaper", {}))
         births = self._births = Births(self.held, draft.tree, (self.hole, self.size), self._pid_of)
-        births.processes_made = self._remember
         births.grow(stub, prepare, subreapers)
         self.hands = births.hands
         self.pids = births.pids
         faults.point("restore.born")
 
-    def _remember(self, name: str, pid: int) -> None:
-        self.relative = pid
-
     def _pid_of(self, nspid: int, nstid: int) -> int:
-        if self.same_names:
+        if self.names is None:
             return nstid
         if nspid == nstid:
-            return global_pid(nspid, self.relative)
-        return global_tid(nstid, self.pids_by_nspid(nspid))
+            return self.names.process(nspid)
+        return self.names.thread(nstid, self.pids_by_nspid(nspid))
 
     def pids_by_nspid(self, nspid: int) -> int:
         """Our pid of a process of the tree."""
@@ -338,6 +334,21 @@ class Execution:
                     os.waitpid(pid, ptrace.WALL)
                 except ChildProcessError:
                     continue  # a child of one of the others
+
+
+def _room_for_descriptors(prepare: Program, count: int) -> None:
+    # slots stand above every final number; task.rlimits sets the limit of the image last
+    if count < 256:  # the least that POSIX systems allow by default
+        return
+    import resource  # few trees need it
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 64
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    hard = max(hard, wanted) if os.geteuid() == 0 and hard != resource.RLIM_INFINITY else hard
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    prepare.call("prlimit64", 0, resource.RLIMIT_NOFILE, limit.to_bytes(8, "little") + (hard & M64).to_bytes(8, "little"), 0)
 
 
 def rewound(regs: Registers) -> Registers:

@@ -23,9 +23,11 @@ F_GETPIPE_SZ, F_SETPIPE_SZ = 1032, 1031
 FIONREAD = 0x541B
 MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 0x02, 0x40, 0x40000000
 MAX_PIDFDS = 64
+MAX_OPEN = 256  # a target may have more descriptors than we may
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _syscall = _libc.syscall
+_open: dict[int, Borrowed] = {}  # by id, oldest first
 _pidfds: dict[int, int] = {}  # a pidfd means one process for ever; of a dead one it says ESRCH, and is opened anew
 
 
@@ -109,11 +111,13 @@ class Borrowed:
     Source:  pidfd_getfd(2), Linux 5.6
     """
 
-    __slots__ = ("_stat", "fd")
+    __slots__ = ("_fd", "_stat", "number", "pid")
 
     def __init__(self, pid: int, fd: int) -> None:
-        self.fd = _borrow(int(pid), int(fd))
+        self.pid, self.number = int(pid), int(fd)
+        self._fd = -1
         self._stat: os.stat_result | None = None
+        _ = self.fd
 
     def __enter__(self) -> Self:
         return self
@@ -121,14 +125,25 @@ class Borrowed:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def fd(self) -> int:
+        """Our number for it: good until many others have been used; then it is given back, and borrowed anew when asked for."""
+        if self._fd < 0:
+            if len(_open) >= MAX_OPEN:
+                _open.pop(next(iter(_open))).close()
+            self._fd = _borrow(self.pid, self.number)
+            _open[id(self)] = self
+        return self._fd
+
     def close(self) -> None:
         """Give the duplicate back; a second close does nothing.
 
         POSIX locks stay: they go when their owner's descriptor table closes the file, and that is not ours.
         """
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        if self._fd >= 0:
+            _open.pop(id(self), None)
+            os.close(self._fd)
+            self._fd = -1
 
     @property
     def stat(self) -> os.stat_result:

@@ -75,7 +75,17 @@ def test_a_second_close_does_nothing(pipe: tuple[int, int]) -> None:
     b = lend(pipe[0])
     b.close()
     b.close()
-    assert b.fd == -1
+    assert borrowed._open == {}
+
+
+def test_more_descriptors_than_we_may_have_can_be_borrowed(monkeypatch: pytest.MonkeyPatch, pipe: tuple[int, int]) -> None:
+    monkeypatch.setattr(borrowed, "MAX_OPEN", 2)
+    lent = [lend(fd) for fd in (pipe[0], pipe[1], pipe[0], pipe[1])]
+    assert len(borrowed._open) == 2
+    assert [int(b.fcntl(fcntl.F_GETFL)) & os.O_ACCMODE for b in lent] == [os.O_RDONLY, os.O_WRONLY] * 2
+    for b in lent:
+        b.close()
+    assert borrowed._open == {}
 
 
 def test_a_pid_that_means_another_process_now_is_opened_anew(pipe: tuple[int, int]) -> None:

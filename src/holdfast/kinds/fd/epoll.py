@@ -16,6 +16,7 @@ from holdfast.kernel.epoll import watches
 from holdfast.kernel.procfs import fdinfo
 from holdfast.kinds import files
 from holdfast.kinds.contract import Claim, FdinfoKey, FlagSet, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
+from holdfast.model.ids import Fd
 from holdfast.model.record import Record
 from holdfast.prog.call import Out
 
@@ -99,7 +100,7 @@ def _file(ev: FileEvidence, target: EpollTarget, nth: int) -> FileEvidence | Non
     # almost always the file that stands at that number in a process that holds the epoll
     tried = set()
     for process, _, _ in ev.holders:
-        file = next((f for number, f in process.fds.items() if number == target.fd), None)
+        file = process.fds.get(Fd(target.fd))
         if file is not None and file.id not in tried:
             tried.add(file.id)
             if same(process, target.fd):

@@ -229,3 +229,18 @@ def test_a_lock_taken_by_somebody_else_fails_the_restore_and_leaves_nothing(tmp_
         with pytest.raises(KernelLacks, match=r"fd\.locks"):
             holdfast.restore(tmp_path / "image")
     assert not os.path.exists(f"/proc/{subject.pid}")
+
+
+def test_more_descriptors_than_a_process_may_have_by_default_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        fds = [os.eventfd(i + 1) for i in range(1100)]
+        pause()
+        say(sum(os.eventfd_read(fd) for fd in fds))
+        say(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        """,
+    )
+    assert trip.said == trip.control == [605550, 1200]
