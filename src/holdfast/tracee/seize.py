@@ -21,12 +21,13 @@ PATIENCE_S = 10.0
 class Thread:
     """One thread that we hold: its registers and signal mask as they were when it stopped."""
 
-    __slots__ = ("_mask", "_raw", "deferred", "group_stop", "injected", "tid")
+    __slots__ = ("_mask", "_raw", "deferred", "group_stop", "injected", "rewound", "tid")
 
     def __init__(self, tid: int) -> None:
         self.tid = tid
         self.group_stop = False
         self.injected = False
+        self.rewound = False  # a wait that our stop ended is to be made again
         self.deferred: list[int] = []
         self._raw: bytes | None = None
         self._mask: int | None = None
@@ -35,7 +36,9 @@ class Thread:
     def original(self) -> bytes:
         """The general registers at the stop (read once)."""
         if self._raw is None:
-            self._raw = ptrace.get_registers(self.tid)
+            raw = ptrace.get_registers(self.tid)
+            self._raw = _as_before(self.tid, raw)
+            self.rewound = self._raw != raw
         return self._raw
 
     @property
@@ -59,6 +62,38 @@ class Thread:
         if os.WIFSTOPPED(status):
             return status
         raise TargetChanged("died", f"task {self.tid} ended while it was held (status {status:#x})", do="try again")
+
+
+# Calls that a stop ends with EINTR although no handler runs (signal(7), "Interruption of system calls and library functions by
+# stop signals"), and the argument that must say "no time limit" for the call to be made again as if nothing had been.
+_ENDED_BY_STOP = {
+    232: ("r10", 0xFFFFFFFF),  # epoll_wait
+    281: ("r10", 0xFFFFFFFF),  # epoll_pwait
+    441: ("r10", 0),  # epoll_pwait2
+    128: ("rdx", 0),  # rt_sigtimedwait
+    65: ("", 0),  # semop
+    220: ("r10", 0),  # semtimedop
+    208: ("r8", 0),  # io_getevents
+}
+_EINTR = (1 << 64) - 4
+
+
+def _as_before(tid: int, raw: bytes) -> bytes:
+    # the registers as they were before our stop ended a wait without limit
+    regs = Registers(raw)
+    if regs["rax"] != _EINTR or regs["orig_rax"] not in _ENDED_BY_STOP:
+        return raw
+    register, endless = _ENDED_BY_STOP[regs["orig_rax"]]
+    if register and regs[register] & (0xFFFFFFFF if endless else (1 << 64) - 1) != endless:
+        return raw
+    with open(f"/proc/{tid}/status", "rb", 0) as f:
+        masks = {k: int(v, 16) for k, _, v in (line.partition(b":") for line in f.read(8192).split(b"\n")) if k[:3] in (b"Sig", b"Shd") and k != b"SigQ"}
+    if (masks[b"SigPnd"] | masks[b"ShdPnd"]) & ~masks[b"SigBlk"]:
+        return raw  # a handler is about to run: EINTR is the program's own
+    regs["rax"] = regs["orig_rax"]
+    regs["rip"] = regs["rip"] - 2
+    regs["orig_rax"] = (1 << 64) - 1
+    return regs.pack()
 
 
 def wait_status(tid: int, patience_s: float = PATIENCE_S) -> int:
@@ -274,6 +309,10 @@ class Held:
     def _detach(self, thread: Thread) -> None:
         first = thread.deferred.pop(0) if thread.deferred else 0
         try:
+            if not thread.injected:
+                original = thread.original
+                if thread.rewound:
+                    ptrace.set_registers(thread.tid, original)
             ptrace.request(ptrace.DETACH, thread.tid, 0, 0 if thread.group_stop else first)
         except OSError as e:
             if e.errno != ESRCH:
