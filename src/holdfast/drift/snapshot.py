@@ -84,11 +84,10 @@ def _enums(btf: Btf, wanted: dict[str, list[str]]) -> dict[str, dict[str, int]]:
         if not name.startswith("=") and (found := btf.find(name, ENUM, ENUM64)):
             out[name] = btf.enumerators(found)
     if unnamed:
-        for type_id in range(1, btf.count):
-            if btf.kind(type_id) in (ENUM, ENUM64) and not btf.name(type_id):
-                constants = btf.enumerators(type_id)
-                for constant in unnamed.keys() & constants.keys():
-                    out[unnamed[constant]] = constants
+        for type_id in btf.unnamed(ENUM, ENUM64):
+            constants = btf.enumerators(type_id)
+            for constant in unnamed.keys() & constants.keys():
+                out[unnamed[constant]] = constants
     return out
 
 

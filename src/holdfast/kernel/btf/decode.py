@@ -13,10 +13,6 @@ import struct
 from holdfast.errors import UsageError
 from holdfast.model.record import Record
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 MAGIC = 0xEB9F
 VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE = range(10)
 CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64 = range(10, 20)
@@ -96,7 +92,7 @@ class Btf:
         self._words = memoryview(bytes(blob[types_start : types_start + type_len])).cast("I")
         self._starts = self._scan()
         self.count = self.first + len(self._starts)
-        self._by_name: dict[int, list[int]] | None = None
+        self._by_name: dict[str, list[int]] | None = None
         self._sizes: dict[int, int] = {}
         self._texts: dict[int, str] = {}
 
@@ -260,26 +256,28 @@ class Btf:
     def ids(self, name: str, *kinds: int) -> list[int]:
         """Every type with this name and one of these kinds, this blob's own first, then its base's."""
         if self._by_name is None:
-            index: dict[int, list[int]] = {}
-            words = self._words
-            for n, i in enumerate(self._starts, self.first):
-                if words[i] and words[i + 1] >> 24 & 31 in NAMED:
-                    index.setdefault(words[i], []).append(n)
-            self._by_name = index
-        out = [t for offset in self._offsets(name) for t in self._by_name.get(offset, ()) if self.kind(t) in kinds]
+            self._by_name = self._index()
+        out = [t for t in self._by_name.get(name, ()) if self.kind(t) in kinds]
         return out + (self.base.ids(name, *kinds) if self.base else [])
 
-    def _offsets(self, name: str) -> Iterator[int]:
-        # every offset at which this text stands: a string may be the tail of another one; a module's names may stand in its base
-        wanted, owner = name.encode() + b"\0", self
-        while owner is not None:
-            at = owner._strings.find(wanted)
-            while at >= 0:
-                yield at + owner.first_string
-                at = owner._strings.find(wanted, at + 1)
-            if owner.base is None:
-                return
-            owner = owner.base
+    def _index(self) -> dict[str, list[int]]:
+        # name to types, for kinds that are looked up by name; each string is decoded once
+        index: dict[str, list[int]] = {}
+        by_offset: dict[int, list[int]] = {}
+        words = self._words
+        for n, i in enumerate(self._starts, self.first):
+            offset = words[i]
+            if offset and words[i + 1] >> 24 & 31 in NAMED:
+                listed = by_offset.get(offset)
+                if listed is None:
+                    listed = by_offset[offset] = index.setdefault(self.string(offset), [])
+                listed.append(n)
+        return index
+
+    def unnamed(self, *kinds: int) -> list[int]:
+        """This blob's own types of these kinds that have no name."""
+        words = self._words
+        return [n for n, i in enumerate(self._starts, self.first) if not words[i] and words[i + 1] >> 24 & 31 in kinds]
 
     def find(self, name: str, *kinds: int) -> int:
         """The type with this name, the largest of several; 0 when there is none."""
