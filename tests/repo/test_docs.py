@@ -41,7 +41,7 @@ def test_every_generated_page_is_held_fresh() -> None:
 
 def test_a_code_with_parts_is_shown_with_dots_for_them() -> None:
     made = ast.parse('f"pid {pid} | {x}" + " <b>"', mode="eval").body
-    assert generator().words(made) == "pid … \\| …&lt;b>"
+    assert generator().words(made) == "pid … \\| … &lt;b>"
 
 
 def examples() -> list[str]:
