@@ -1,0 +1,69 @@
+"""task.creds. Text captured on Linux 6.18."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from holdfast.errors import Refused
+from holdfast.kernel.source import Link
+from holdfast.kinds.task.creds import KIND, Creds
+from tests.unit.kinds import captured
+
+PLAIN = Creds(0, 0, 0, 0, 0, 0, 0, 0, (), 0, 0x1FFFEFFFFFF, 0x1FFFEFFFFFF, 0x1FFFEFFFFFF, 0, (), False)
+
+
+def status(**lines: str) -> dict[str, bytes | OSError]:
+    text = captured.STATUS
+    for key, value in lines.items():
+        text = captured.line(text, key, value)
+    return {"status": text}
+
+
+def test_the_kernels_text_gives_the_record() -> None:
+    files = status(Uid="1\t2\t3\t4", Gid="5\t6\t7\t8", Groups="9 10 ", CapInh="0" * 15 + "3", CapAmb="0" * 15 + "1", NoNewPrivs="1")
+    got = captured.dumped(KIND, captured.process(files).leader, {("prctl", 27): 0x14})
+    want = PLAIN.replace(ruid=1, euid=2, suid=3, fsuid=4, rgid=5, egid=6, sgid=7, fsgid=8, groups=(9, 10), inheritable=3, ambient=1)
+    assert got == want.replace(securebits=("keep_caps", "no_setuid_fixup"), no_new_privs=True)
+
+
+def test_ids_of_another_user_namespace_are_asked_of_the_thread() -> None:
+    files = {**status(Groups="70000 "), "ns/user": Link(b"user:[4026532999]"), "setgroups": b"allow\n"}
+    replies: dict[tuple[str | int, ...], int | tuple[int, bytes]] = {
+        ("setfsuid",): 44,
+        ("setfsgid",): 55,
+        ("getgroups",): (1, (7).to_bytes(4, "little")),
+    }
+    got = captured.dumped(KIND, captured.process(files).leader, replies)
+    assert (got.fsuid, got.fsgid, got.groups) == (44, 55, (7,))
+
+
+def test_groups_that_cannot_be_set_are_no_part_of_the_record() -> None:
+    assert captured.dumped(KIND, captured.process({"setgroups": b"deny\n"}).leader).groups is None
+
+
+def test_an_unknown_securebit_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        captured.dumped(KIND, captured.process().leader, {("prctl", 27): 1 << 20})
+    assert caught.value.code == "refused.task.securebits"
+
+
+def test_a_restore_goes_down_to_the_records_sets_in_two_steps() -> None:
+    rec = PLAIN.replace(groups=(1, 2), permitted=5, effective=4, inheritable=1, ambient=1, securebits=("noroot",), no_new_privs=True)
+    [part] = captured.written(KIND, rec, captured.THREAD)
+    assert (part.gives, part.ends) == ({"creds"}, {"caps"})
+    names = [c[0] for c in part.calls]
+    assert names.index("setgroups") < names.index("setresgid") < names.index("setresuid") < names.index("capset")
+    first, last = (struct.unpack("<6I", c[2]) for c in part.calls if c[0] == "capset")
+    assert (first, last) == ((4 | 256, 5 | 256, 1, 0, 0, 0), (4, 5, 1, 0, 0, 0))
+    assert [c[2] for c in part.calls if c[:2] == ("prctl", 24)] == [24]
+    assert [c[:4] for c in part.calls if c[:2] == ("prctl", 47)] == [("prctl", 47, 4, 0), ("prctl", 47, 2, 0)]
+    assert [c[2] for c in part.calls if c[:2] == ("prctl", 28)] == [4, 1]
+    assert part.calls[-1] == ("prctl", 38, 1, 0, 0, 0)
+
+
+def test_a_filesystem_id_is_checked_by_asking_again() -> None:
+    [part] = captured.written(KIND, PLAIN.replace(fsuid=9), captured.THREAD)
+    at = part.calls.index(("setfsuid", 9))
+    assert (part.calls[at + 1], part.checks[at + 1]) == (("setfsuid", 2**32 - 1), 9)

@@ -1,0 +1,69 @@
+"""task.mm_prctl. Replies as Linux 6.18 gives them, and 6.1 where it says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.errors import Refused
+from holdfast.kinds.task.mm_prctl import KIND, MmPrctl
+from tests.unit.kinds import captured
+
+PAGE = 0x7F0000000000
+USUAL: dict[tuple[str | int, ...], int | tuple[int, bytes]] = {("mmap",): PAGE}
+
+
+def dump(replies: dict[tuple[str | int, ...], int | tuple[int, bytes]]) -> MmPrctl:
+    got: MmPrctl = captured.dumped(KIND, captured.process(), {**USUAL, **replies})
+    return got
+
+
+def test_a_plain_process_has_every_default() -> None:
+    assert dump({}) == MmPrctl()
+
+
+@pytest.mark.parametrize(
+    ("replies", "record"),
+    [
+        ({("prctl", 42): 1}, MmPrctl(thp_disabled="always")),
+        ({("prctl", 42): 3}, MmPrctl(thp_disabled="except_advised")),
+        ({("prctl", 68): 1}, MmPrctl(memory_merge=True)),
+        ({("prctl", 66): 3}, MmPrctl(mdwe=("no_inherit", "refuse_exec_gain"))),
+        ({("membarrier", 512): 16 | 4}, MmPrctl(membarriers=("global_expedited", "private_expedited"))),
+        ({("madvise",): -22, ("mincore",): (0, b"\x01")}, MmPrctl(future_locks="populate")),
+        ({("madvise",): -22}, MmPrctl(future_locks="on_fault")),
+        ({("prctl", 77): 1}, MmPrctl(exact_timer_ids=True)),
+        ({("prctl", 68): -22, ("prctl", 66): -22, ("prctl", 77): -22}, MmPrctl()),
+    ],
+)
+def test_each_setting_is_seen(replies: dict[tuple[str | int, ...], int | tuple[int, bytes]], record: MmPrctl) -> None:
+    assert dump(replies) == record
+
+
+def test_a_kernel_that_lists_no_barriers_is_asked_for_each() -> None:
+    # Linux 6.1: MEMBARRIER_CMD_GET_REGISTRATIONS is unknown; an unregistered barrier says EPERM
+    got = dump({("membarrier", 512): -22, ("membarrier", 8): 0, ("membarrier", 32): -1, ("membarrier", 128): -1})
+    assert got.membarriers == ("global_expedited", "private_expedited")
+
+
+@pytest.mark.parametrize("replies", [{("prctl", 42): 9}, {("prctl", 66): 8}, {("mmap",): -11}, {("membarrier", 512): 1 << 10}])
+def test_what_has_no_name_is_refused(replies: dict[tuple[str | int, ...], int | tuple[int, bytes]]) -> None:
+    with pytest.raises(Refused) as caught:
+        dump(replies)
+    assert caught.value.code == "refused.task.mm_prctl"
+
+
+def test_every_setting_is_set() -> None:
+    rec = MmPrctl("except_advised", True, ("refuse_exec_gain",), ("global_expedited",), "on_fault", True)
+    assert captured.calls(KIND, rec) == [
+        ("prctl", 41, 1, 2, 0, 0),
+        ("prctl", 67, 1, 0, 0, 0),
+        ("membarrier", 4, 0, 0),
+        ("mlockall", 6),
+        ("prctl", 65, 1, 0, 0, 0),
+        ("prctl", 77, 1, 0, 0, 0),
+    ]
+
+
+def test_timers_set_the_exact_ids_themselves() -> None:
+    timers = {"task.posix_timers": {str(captured.PROCESS): object()}}
+    assert captured.calls(KIND, MmPrctl(exact_timer_ids=True), captured.PROCESS, timers) == [("prctl", 41, 0, 0, 0, 0)]
