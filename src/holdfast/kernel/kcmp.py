@@ -7,6 +7,10 @@ import os
 
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 VM, FILES, FS, SIGHAND, IO, SYSVSEM = 1, 2, 3, 4, 5, 6
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -33,3 +37,27 @@ def same(a: int, b: int, what: int) -> bool:
     Raises:  OSError: as for order
     """
     return order(a, b, what) == 0
+
+
+class Newborn:
+    """A process that has nothing yet of what is made on first use, to compare others with; it ends with the context.
+
+    Shape:   `pid` is 0 where it cannot be started
+    """
+
+    __slots__ = ("pid",)
+
+    def __init__(self) -> None:
+        try:
+            # not a fork: it shares nothing with us, and ends by itself where we are killed
+            self.pid = os.posix_spawnp("sleep", ("sleep", "10"), {})
+        except OSError:
+            self.pid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.pid:
+            os.kill(self.pid, 9)
+            os.waitpid(self.pid, 0)

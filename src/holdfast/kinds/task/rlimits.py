@@ -76,11 +76,9 @@ def dump(ev: ProcessEvidence) -> Rlimits:
 
 
 def ready(rec: Rlimits, host: Host) -> Iterator[Refusal]:
-    import resource  # the few processes with limits above ours pay for it
+    import resource  # a restore alone pays for it
 
-    with open("/proc/self/status", "rb") as f:
-        effective = next(line for line in f if line.startswith(b"CapEff:"))
-    if int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1:
+    if _privileged():
         return
     for limit in rec.limits:
         ours = resource.getrlimit(NUMBERS[limit.name])[1]
@@ -92,6 +90,12 @@ def ready(rec: Rlimits, host: Host) -> Iterator[Refusal]:
                 "raising a hard limit needs CAP_SYS_RESOURCE, getrlimit(2)",
                 f"raise the restorer's limit ({limit.name}) or give it CAP_SYS_RESOURCE",
             )
+
+
+def _privileged() -> bool:
+    with open("/proc/self/status", "rb") as f:
+        effective = next(line for line in f if line.startswith(b"CapEff:"))
+    return bool(int(effective.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
 
 
 def restore(rec: Rlimits, steps: Steps) -> None:

@@ -100,22 +100,31 @@ def _shared(process: ProcessEvidence, other: str, name: str) -> Refusal:
     )
 
 
-# A list without entries is nothing: clone(2) with CLONE_SYSVSEM, so every process with threads, has one. There are entries only
-# where there are semaphores (removing a set frees its entries, ipc/sem.c freeary), so without any set there is nothing to ask. With
-# sets, equal to ours means none, unless we have threads ourselves, which makes a needless refusal, never a loss.
+# A list without entries is nothing, and every process that has or had threads has one: clone(2) CLONE_SYSVSEM. There are entries only
+# where a semaphore was operated on (removing a set frees them, ipc/sem.c freeary), so mostly there is nothing to ask.
 def _adjustments(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
-    import os  # our own pid, as the reader of /proc counts
+    if not living or not _operated(living[0].tree):
+        return
+    with kcmp.Newborn() as newborn:
+        for process in living:
+            threads = [t for t in process.threads if newborn.pid == 0 or not kcmp.same(newborn.pid, int(t.tid), kcmp.SYSVSEM)]
+            if threads and len(process.threads) == 1 and newborn.pid:
+                yield _undo(threads[0])
+            elif threads:
+                yield Unchecked(
+                    "task.sharing",
+                    f"whether {tasks.who(process)} has System V semaphore adjustments to be made when it ends",
+                    "every process with threads has a list of them, mostly empty, and nothing reads it; semop(2) SEM_UNDO",
+                )
 
+
+def _operated(tree: TreeEvidence) -> bool:
+    # whether there is a semaphore set on which somebody has operated: its otime, the last column but one
     try:
-        if living[0].tree.host.read("sysvipc/sem").count(b"\n") < 2:
-            return
-    except FileNotFoundError:
-        return  # no CONFIG_SYSVIPC
-    for process in living:
-        for thread in process.threads:
-            if not kcmp.same(os.getpid(), int(thread.tid), kcmp.SYSVSEM):
-                yield _undo(thread)
-                break
+        lines = tree.host.read("sysvipc/sem").splitlines()[1:]
+    except FileNotFoundError:  # no CONFIG_SYSVIPC
+        return False
+    return any(line.split()[-2] != b"0" for line in lines)
 
 
 def _undo(thread: ThreadEvidence) -> Refusal:
