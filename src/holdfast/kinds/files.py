@@ -79,6 +79,14 @@ def unknown_flags(ev: FileEvidence, kind: str) -> Iterator[Refusal]:
         )
 
 
+def device(rdev: int) -> tuple[int, int]:
+    """Major and minor of a device number as stat gives it.
+
+    Source:  makedev(3)
+    """
+    return os.major(rdev), os.minor(rdev)
+
+
 # --- owners
 
 
@@ -214,6 +222,10 @@ def inherited(ev: FileEvidence) -> bool:
     """
     if not ev.tree.options.external_stdio or min(int(fd) for _, fd, _ in ev.holders) > 2:
         return False
+    if ev.link.startswith(b"socket:["):
+        from holdfast.kinds import sockets  # it imports this module
+
+        return sockets.leads_out(ev)
     return ev.link.startswith(b"pipe:[") and leads_out(ev)
 
 

@@ -38,7 +38,8 @@ SO_ATTACH_FILTER = 26  # as a getter SO_GET_FILTER: how many instructions, or th
 OPT_ID = 1 << 7  # SOF_TIMESTAMPING_OPT_ID
 SOCK_FILTER = 8  # bytes of struct sock_filter
 
-_SIZES = {"u64": 8, "time": 16, "pair": 8, "text": 16, "bytes": 64}
+LONGEST = 1024
+_SIZES = {"u64": 8, "time": 16, "pair": 8, "text": 16, "bytes": LONGEST}
 _FORMS = {row[0]: row[2] for row in ROWS}
 _NUMBERS = {row[0]: row[1] for row in ROWS}
 _RULES = {row[0]: row[4] for row in ROWS}
@@ -46,6 +47,9 @@ _RULES = {row[0]: row[4] for row in ROWS}
 _SORTS = {(AF_UNIX, 0): "au", (AF_INET, 6): "ait", (AF_INET, 17): "aid", (AF_INET6, 6): "ai6t", (AF_INET6, 17): "ai6d"}
 # an option that changes another: where the first is set, the second has to be told whatever its value
 _COUPLED = {"IP_TOS": ("SO_PRIORITY",), "SO_SNDBUF": ("SO_BUF_LOCK",), "SO_RCVBUF": ("SO_BUF_LOCK",)}
+# headers in every packet lower what the kernel says of a segment's size, whether or not a program set one
+_SEGMENT = "TCP_MAXSEG"
+_HEADERS = frozenset(("IP_OPTIONS", "IPV6_HOPOPTS", "IPV6_RTHDRDSTOPTS", "IPV6_RTHDR", "IPV6_DSTOPTS"))
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -127,6 +131,8 @@ def _values(ev: FileEvidence, sort: tuple[int, int, int]) -> Values:
             for other in _COUPLED.get(name, ()):
                 if other in now:
                     changed[other] = now[other]
+        if _HEADERS & changed.keys():
+            changed.pop(_SEGMENT, None)
         return changed
 
     return sockets.once(ev, "options", ask)
@@ -216,6 +222,8 @@ def option_verdicts(ev: FileEvidence, kind: str) -> Iterator[Verdict]:
                 "the interface that it is bound to is gone, or this user may not ask; socket(7)",
                 "close the socket and retry",
             )
+        elif isinstance(raw, bytes) and len(raw) == LONGEST:
+            yield Refusal(f"{kind}.option", f"{who} has an option {name} of more than {LONGEST} bytes", ev.where, "ipv6(7)", "shorten it")
         elif _RULES[name] == "refuse":
             yield Refusal(
                 f"{kind}.option",
@@ -248,6 +256,12 @@ def option_verdicts(ev: FileEvidence, kind: str) -> Iterator[Verdict]:
             kind,
             f"{ev.where}: a program may choose among the sockets of its port",
             "SO_ATTACH_REUSEPORT_CBPF and _EBPF have no getter; socket(7)",
+        )
+    if _HEADERS & changed.keys() and sort[1] == sockets.STREAM:
+        yield Unchecked(
+            kind,
+            f"{ev.where}: whether {_SEGMENT} was set",
+            "with headers of its own in every packet the socket tells a smaller one by itself; Linux net/ipv4/tcp_output.c tcp_sync_mss",
         )
     yield from _new_options(ev, kind, sort)
 

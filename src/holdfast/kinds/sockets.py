@@ -147,6 +147,23 @@ def once_in(tree: TreeEvidence, key: tuple[object, ...], make: Callable[[], T]) 
     return found
 
 
+def leads_out(ev: FileEvidence) -> bool:
+    """Whether a socket is connected to one that the tree does not hold."""
+    sort = identity(ev)
+    if sort is None:
+        return False
+    if sort[0] != AF_UNIX:
+        try:
+            ev.borrowed.peername()
+        except OSError:
+            return False
+        return sort[0] in (AF_INET, AF_INET6)
+    from holdfast.kernel import sockdiag  # see diag
+
+    seen = sockdiag.unix_socket(diag(ev.process), inode(ev))
+    return seen is not None and bool(seen.peer) and seen.peer not in by_inode(ev.tree)
+
+
 def stopped(ev: FileEvidence) -> bool:
     """Whether the target is stopped by us, so that nothing changes between two looks."""
     return ev.process.leader.stopped is not None

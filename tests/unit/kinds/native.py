@@ -111,7 +111,7 @@ class NativeSteps(Steps):
         return f"{word}@{subject}"
 
     def holders(self, file: ObjectId) -> Sequence[tuple[ObjectId, int]]:
-        return [(self.processes()[0], self.files[file])]
+        return [(self.processes()[0], self.files.get(file, -1))]
 
     def record_of(self, subject: ObjectId, kind: str) -> Any:
         return self.records.get(kind, {}).get(subject)

@@ -21,7 +21,7 @@ LEVELS = {"SO": SOL_SOCKET, "IP": SOL_IP, "IPV6": SOL_IPV6, "TCP": SOL_TCP, "UDP
 #          time      struct timeval, kept as ns
 #          pair      two ints
 #          text      text without its end, at most 16 bytes
-#          bytes     at most 64 bytes
+#          bytes     as many as the kernel gives
 # sockets: a any, u unix, i inet and inet6 (SOL_IP works on both), 6 inet6, t TCP, d UDP, n netlink; accept gives a TCP socket its
 #          packets' multicast interface and TTL, which no TCP socket can be given, so they are for UDP
 # rule:    bind      before bind: it decides what bind does

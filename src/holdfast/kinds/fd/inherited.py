@@ -1,7 +1,7 @@
-"""fd.inherited: a pipe on descriptor 0, 1 or 2 that leads out of the tree, replaced by the restorer's own descriptor.
+"""fd.inherited: a pipe or socket on descriptor 0, 1 or 2 that leads out of the tree, replaced by the restorer's own descriptor.
 
 Carries:  which of the restorer's descriptors takes its place.
-Loses:    everything else: data in the pipe, who is at its other end. It is only claimed with --external-stdio, and told as a loss.
+Loses:    everything else: data in it, who is at its other end. It is only claimed with --external-stdio, and told as a loss.
 Sources:  none: the caller decides.
 """
 

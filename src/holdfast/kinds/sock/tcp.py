@@ -6,7 +6,7 @@ Carries:  local address and port, backlog, every option that can be read and set
           reset: the next call fails with ECONNRESET, then as above, and poll and epoll report it.
 Loses:    the local address of a connection that is over or was reset (getsockname gives a loopback address), its unread and unsent
           data; with --reset-tcp connections that nobody has accepted; a handshake under way; whether the program or the
-          kernel chose address and port (it matters to connect with AF_UNSPEC alone); an MD5 or AO key (tcp(7) TCP_MD5SIG) where the
+          kernel chose address and port (it matters to connect with AF_UNSPEC alone); MD5 keys (tcp(7) TCP_MD5SIG) where the
           dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; IPV6_FLOWLABEL_MGR leases; SO_COOKIE;
           what kinds/socket_options.py lists.
 Sources:  tcp(7), ip(7), ipv6(7), socket(7), sock_diag(7), Linux net/ipv4/tcp.c, net/ipv4/inet_connection_sock.c.
@@ -54,8 +54,9 @@ WATCHES = (Struct("tcp_sock"), Struct("inet_connection_sock"), Struct("inet_sock
 IPPROTO_TCP, TCP_INFO = 6, 11
 CLOSE, LISTEN = 7, 10
 STATES = "? ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN CLOSING NEW_SYN_RECV".split()
-SO_REUSEADDR, SO_LINGER = 2, 13
-MD5SIG, ULP_INFO = 14, 16  # INET_DIAG_*
+SO_LINGER = 13
+INET_DIAG_MD5SIG = 18
+TCP_AO_INFO = 40
 LOOPBACK = {AF_INET: bytes((127, 0, 0, 1)), AF_INET6: bytes(10) + b"\xff\xff" + bytes((127, 0, 0, 1))}
 EPOLLRDHUP = 0x2000
 PATIENCE_MS = 10_000
@@ -67,7 +68,7 @@ LOCKS = (("SO_SNDBUF", 1), ("SO_RCVBUF", 2))  # SO_BUF_LOCK: set by the program,
 
 def detect(ev: FileEvidence) -> Claim | None:
     sort = sockets.identity(ev)
-    if sort is None or sort[0] not in FAMILIES or sort[1:] != (sockets.STREAM, IPPROTO_TCP):
+    if sort is None or sort[0] not in FAMILIES or sort[1:] != (sockets.STREAM, IPPROTO_TCP) or files.inherited(ev):
         return None
     return Claim(f"tcp {_local(ev)}")
 
@@ -124,6 +125,14 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
         yield _pending(ev, waiting)
     if state == "listening":
         yield from _keys(ev)
+    if _authenticates(ev):
+        yield Refusal(
+            "sock.tcp.ao",
+            f"{files.who(ev)} has TCP-AO keys",
+            ev.where,
+            "keys and their counters are not carried; Linux Documentation/networking/tcp_ao.rst",
+            "remove the keys and retry",
+        )
 
 
 def _connection(ev: FileEvidence, raw: int) -> Verdict:
@@ -183,7 +192,7 @@ def _keys(ev: FileEvidence) -> Iterator[Verdict]:
     seen = sockdiag.inet_socket(sockets.diag(ev.process), 2 if len(local.host) == 4 else 10, IPPROTO_TCP, (local.host, local.port), nobody)
     if seen is None or seen.ino != sockets.inode(ev):
         return  # one of several that share the port: sock_diag gives the first
-    if any(kind == MD5SIG for kind, _ in seen.more):
+    if any(kind == INET_DIAG_MD5SIG for kind, _ in seen.more):
         yield Refusal(
             "sock.tcp.md5",
             f"{files.who(ev)} listens at {local} with MD5 keys (TCP_MD5SIG)",
@@ -191,6 +200,13 @@ def _keys(ev: FileEvidence) -> Iterator[Verdict]:
             "only a caller with CAP_NET_ADMIN can read them, and Holdfast does not carry secrets of the kernel; tcp(7)",
             "remove the keys and retry",
         )
+
+
+def _authenticates(ev: FileEvidence) -> bool:
+    try:
+        return bool(ev.borrowed.getsockopt(IPPROTO_TCP, TCP_AO_INFO, 64))
+    except OSError:
+        return False  # ENOENT: none; ENOPROTOOPT: a kernel without TCP-AO (6.7)
 
 
 def dump(ev: FileEvidence) -> Tcp:
@@ -219,7 +235,7 @@ def _settled(ev: FileEvidence) -> tuple[Option, ...]:
     found = socket_options.options(ev)
     lock = next((o.values[0] for o in found if o.name == "SO_BUF_LOCK"), 0)
     kept = {name for name, bit in LOCKS if lock & bit}
-    return tuple(o for o in found if o.name not in MOVING or o.name in kept)
+    return tuple(o for o in found if (o.name not in MOVING or o.name in kept) and (lock or o.name != "SO_BUF_LOCK"))
 
 
 # --- restore
@@ -234,26 +250,15 @@ def restore(rec: Tcp, steps: Steps) -> None:
         fd = part.call("socket", NUMBERS[rec.family], sockets.STREAM | sockets.CLOEXEC, IPPROTO_TCP)
         # every option before the name: who connects as soon as it listens gets sockets with the right ones
         socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
-        reuse = next((o.values[0] for o in rec.options if o.name == "SO_REUSEADDR"), 0)
-        listens = rec.state == "listening"
-        if listens and not reuse:
-            # connections of the killed original may linger in TIME_WAIT at this port; listen makes the port's own flag right
-            # again: Linux net/ipv4/inet_connection_sock.c inet_csk_update_fastreuse
-            _int_option(part, fd, SO_REUSEADDR, 1)
         if rec.local is not None:
+            # a port that a connection of the original holds in TIME_WAIT is free to who had SO_REUSEADDR, as to any restarted program
             address = rec.local.pack()
             part.call("bind", fd, address, len(address))
-        if listens:
+        if rec.state == "listening":
             part.call("listen", fd, rec.backlog)
-            if not reuse:
-                _int_option(part, fd, SO_REUSEADDR, 0)
     sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
     files.set_flags(part, fd, rec.flags)
     part.opened(fd)
-
-
-def _int_option(part: Part, fd: Arg, option: int, value: int) -> None:
-    part.call("setsockopt", fd, sockets.SOL_SOCKET, option, value.to_bytes(4, "little"), 4)
 
 
 def _was_connected(part: Part, rec: Tcp) -> Call:

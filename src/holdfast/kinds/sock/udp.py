@@ -68,7 +68,7 @@ MOVING = ("SO_INCOMING_CPU",)  # of a connected socket: Linux net/ipv4/udp.c sk_
 
 def detect(ev: FileEvidence) -> Claim | None:
     sort = sockets.identity(ev)
-    if sort is None or sort[0] not in FAMILIES or sort[1:] != (sockets.DGRAM, IPPROTO_UDP):
+    if sort is None or sort[0] not in FAMILIES or sort[1:] != (sockets.DGRAM, IPPROTO_UDP) or files.inherited(ev):
         return None
     return Claim(f"udp {sockets.address(ev.borrowed.sockname())}")
 

@@ -8,7 +8,8 @@ Carries:  type (stream, seqpacket, datagram), queued data both ways with its bou
 Loses:    SO_PEERCRED's pid where the process it names is gone or outside the tree (it becomes the first holder's); the name that
           getpeername gives of a peer that is gone; the inode of a path's socket file; the kernel's own overhead in SIOCOUTQ; the
           security label of queued data; a message of no bytes at the end of the queue of a seqpacket socket that was shut down;
-          SO_COOKIE; what kinds/socket_options.py lists.
+          where a datagram's sender is not the other end of a pair: a message of no bytes, behind others in the queue, that somebody
+          has looked at (MSG_PEEK) before; SO_COOKIE; what kinds/socket_options.py lists.
 Sources:  unix(7), socket(7), sock_diag(7), proc_pid_fdinfo(5), Linux net/unix/af_unix.c, net/unix/diag.c.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 from errno import EAGAIN, ENOTCONN
+from fcntl import ioctl
 from stat import S_IMODE, S_ISSOCK
 
 from holdfast.kernel import sockdiag
@@ -63,14 +65,14 @@ WATCHES = (Struct("unix_sock"), Struct("sock"), Link("socket:["), FdinfoKey("scm
 CONNECTED, CLOSED, LISTENING = 1, 7, 10  # sk_state
 READ, WRITE = 1, 2  # sk_shutdown
 SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD = 1, 2, 4
-SO_PASSCRED, SO_PEEK_OFF = 16, 42
+SO_SNDBUF, SO_PASSCRED, SO_PEEK_OFF = 7, 16, 42
 MSG_TRUNC = 0x20
 CHUNK = 1 << 16
 
 
 def detect(ev: FileEvidence) -> Claim | None:
     sort = sockets.identity(ev)
-    if sort is None or sort[0] != sockets.AF_UNIX or sort[1] not in (STREAM, DGRAM, SEQPACKET):
+    if sort is None or sort[0] != sockets.AF_UNIX or sort[1] not in (STREAM, DGRAM, SEQPACKET) or files.inherited(ev):
         return None
     return Claim(f"unix {sockets.TYPES[sort[1]]}")
 
@@ -276,6 +278,57 @@ def _message(ev: FileEvidence, data: bytes, sender: bytes, control: bytes) -> Me
         if size < 16:
             break
     return made
+
+
+def _hides(ev: FileEvidence, seen: UnixSocket, messages: tuple[Message, ...]) -> bool:
+    # The head of the queue shows whatever was looked at before. Behind it, the memory that the queue takes of the other end's send
+    # buffer tells: the same messages in a pair of our own take as much.
+    if not ev.borrowed.poll(sockets.POLLIN) & sockets.POLLIN:
+        return False
+    if seen.shutdown & READ and not messages:
+        return False
+    if not messages or (messages[0].data and not _head(ev)):
+        return True
+    peer = _peer(ev, seen)
+    other = None if peer is None else _diag(peer)
+    if peer is None or other is None or other.peer != seen.ino or any(m.sender != (other.name or b"") for m in messages):
+        return False
+    return peer.borrowed.ioctl_int(sockets.SIOCOUTQ) != _memory(seen.type, messages)
+
+
+def _head(ev: FileEvidence) -> bytes:
+    # the first byte of the first message, empty where that has none
+    import _socket  # as in _queue
+
+    sort = sockets.identity(ev)
+    assert sort is not None
+    sock = _socket.socket(*sort, fileno=ev.borrowed.fd)
+    offset = sock.getsockopt(SOL_SOCKET, SO_PEEK_OFF)
+    try:
+        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, -1)
+        return ev.borrowed.peek(1).data
+    finally:
+        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, offset)
+        sock.detach()
+
+
+def _memory(kind: int, messages: tuple[Message, ...]) -> int:
+    import _socket  # as in _queue
+
+    one, two = _socket.socketpair(_socket.AF_UNIX, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0)
+    try:
+        total = 0
+        room = bytearray(4)
+        for message in messages:
+            one.setsockopt(SOL_SOCKET, SO_SNDBUF, 2 * len(message.data) + 4096)
+            one.send(message.data)
+            ioctl(one.fileno(), sockets.SIOCOUTQ, room)
+            total += int.from_bytes(room, "little")
+            two.recv(1)
+        return total
+    finally:
+        one.close()
+        two.close()
 
 
 def _queue_once(ev: FileEvidence, seen: UnixSocket) -> tuple[Message, ...]:
@@ -498,6 +551,15 @@ def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             break
     if seen.type == DGRAM and messages:
         yield from _sender_verdicts(ev, seen, messages)
+    if seen.type != STREAM and _hides(ev, seen, messages):
+        yield _no(
+            ev,
+            "hidden",
+            "holds a message of no bytes that was looked at before",
+            "a look by SO_PEEK_OFF passes such a message, so its place in the queue cannot be seen; Linux net/core/datagram.c"
+            " __skb_try_recv_from_queue",
+            "let the program receive it and retry",
+        )
     if seen.type != STREAM and any(not m.data for m in messages) and socket_options.options(ev) and _peeks(ev):
         yield _no(
             ev,
