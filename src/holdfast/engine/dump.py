@@ -95,6 +95,7 @@ class _Work:
         self.how = "copy"
         file = writer.pages(0)
         self.pages = memory.Pages(file.fd)
+        self.pages.settled = lambda end: writer.settled(0, end)
 
     def hold(self) -> None:
         self.stop_began = time.monotonic_ns()

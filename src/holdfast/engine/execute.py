@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 
-from holdfast.engine import faults, fill
+from holdfast.engine import faults
 from holdfast.engine.births import Births
 from holdfast.engine.collect import stopped_tree
+from holdfast.engine.fill import Filler
 from holdfast.errors import InternalError, KernelLacks
 from holdfast.kernel.procfs.maps import parse_maps
 from holdfast.model.record import Record
@@ -84,6 +85,11 @@ class Execution:
         self.pids: dict[str, int] = {}
         self.made_paths: list[tuple[str, bytes]] = []
         self.fill_ns = 0
+        anonymous: dict[str, list[tuple[int, int]]] = {}
+        for where, rec in plan.draft.records.get("mm.anon", {}).items():
+            if "droppable" not in rec.flags:
+                anonymous.setdefault(f"process:{str(where).split(':')[1]}", []).append((rec.start, rec.end))
+        self.filler = Filler(image, {p: sorted(a) for p, a in anonymous.items()})
         self._births: Births | None = None
         self._stub_maps: list[Any] = []
         self._insn = 0
@@ -203,11 +209,11 @@ class Execution:
             self._clear(action.subject)
         elif action.name == "fill":
             began = time.monotonic_ns()
-            fill.process(self.image, action.subject, self.pids[action.subject], self.hands[action.subject])
+            self.filler.process(action.subject, self.pids[action.subject], self.hands[action.subject])
             self.fill_ns += time.monotonic_ns() - began
             faults.point("restore.filled")
         elif action.name == "fill_inode":
-            fill.inode(self.image, action.subject, *self._inode_place(action))
+            self.filler.inode(action.subject, *self._inode_place(action))
         elif action.name == "proc":
             self._write_proc(action)
         else:

@@ -1,86 +1,239 @@
-"""Image to memory: put pages where they were.
+"""Image to memory: put pages where they were, and make sure that they are the pages that were dumped.
 
-Large anonymous areas are filled by UFFDIO_COPY from threads of ours, which needs no zeroing of the page first; everything else by
-process_vm_writev from the mapped image.
+Large anonymous areas are filled by UFFDIO_COPY from two threads of ours: the kernel then need not clear a page that is written
+over. Everything else is written with process_vm_writev from the mapped image. The digests of the image are checked meanwhile, before the tree
+is let go.
+Source:  userfaultfd(2), ioctl_userfaultfd(2) UFFDIO_COPY, process_vm_writev(2)
 """
 
 from __future__ import annotations
 
+import _thread
 import ctypes
-import mmap
 import os
-from ctypes import addressof
+from ctypes import c_int, c_long, c_size_t, c_void_p
+from struct import Struct as Format
 
-from holdfast.errors import BadImage
+from holdfast.errors import HoldfastError, InternalError
+from holdfast.image import broken
 from holdfast.model.ids import ObjectId
+from holdfast.prog.call import ANY, Block, Program
 from holdfast.tracee import ptrace
+from holdfast.tracee.inject import CallFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.image.pages import Run
     from holdfast.image.read import Image
     from holdfast.tracee.inject import Hand
 
 PAGE = 4096
+LARGE = 16 << 20  # from here on two threads and userfaultfd pay
+CHUNK = 4 << 20
+PROT_READ, MAP_SHARED = 1, 1
+O_CLOEXEC, UFFD_USER_MODE_ONLY = 0o2000000, 1
+UFFDIO_API, UFFDIO_REGISTER, UFFDIO_COPY = 0xC018AA3F, 0xC020AA00, 0xC028AA03
+API = Format("<3Q")
+REGISTER = Format("<4Q")
+COPY = Format("<4Qq")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_mmap = _libc.mmap
+_mmap.restype = c_void_p
+_mmap.argtypes = [c_void_p, c_size_t, c_int, c_int, c_int, c_long]
+_munmap = _libc.munmap
+_munmap.argtypes = [c_void_p, c_size_t]
 
 
 class _Mapped:
-    # one pages file, mapped for reading
+    # one file of pages, mapped for reading at an address that the kernel can be given
     def __init__(self, fd: int) -> None:
         self.size = os.fstat(fd).st_size
-        self.map = mmap.mmap(fd, self.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        self.address = addressof(ctypes.c_char.from_buffer(self.map))
+        got = _mmap(None, self.size, PROT_READ, MAP_SHARED, fd, 0)
+        if got in (None, (1 << 64) - 1):
+            raise OSError(ctypes.get_errno(), "mapping the image")
+        self.address = int(got)
+
+    def close(self) -> None:
+        _munmap(self.address, self.size)
 
 
-_maps: dict[tuple[int, int], _Mapped] = {}
+class _Job:
+    # work in a thread of ours, whose failure is the caller's
+    def __init__(self, work: object, *args: object) -> None:
+        self._done = _thread.allocate_lock()
+        self._done.acquire()
+        self._error: BaseException | None = None
+        _thread.start_new_thread(self._run, (work, args))
+
+    def _run(self, work: object, args: tuple[object, ...]) -> None:
+        try:
+            work(*args)  # type: ignore[operator]
+        except BaseException as e:
+            self._error = e
+        finally:
+            self._done.release()
+
+    def join(self) -> None:
+        self._done.acquire()
+        self._done.release()
+        if self._error is not None:
+            raise self._error
 
 
-def _mapped(image: Image, n: int) -> _Mapped:
-    key = (id(image), n)
-    if key not in _maps:
-        _maps.clear()
-        _maps[key] = _Mapped(image.pages_fd(n))
-    return _maps[key]
+class Filler:
+    """Fills the processes of one restore from one image; use it as a context."""
 
+    def __init__(self, image: Image, anonymous: dict[str, list[tuple[int, int]]]) -> None:
+        self.image = image
+        self._anonymous = anonymous  # process to the areas that userfaultfd can fill, sorted
+        self._files: dict[int, _Mapped] = {}
+        self._digests: _Job | None = None
 
-def process(image: Image, owner: str, pid: int, hand: Hand) -> int:
-    """Fill a process's private pages; the bytes filled.
+    def __enter__(self) -> Filler:
+        return self
 
-    Needs:   every area with pages is mapped writable
-    """
-    total = 0
-    batch: list[tuple[int, int]] = []
-    begin = at = file = -1
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._digests is not None:
+                self._digests.join()
+        except HoldfastError:
+            pass  # the tree was given up for another reason
+        for mapped in self._files.values():
+            mapped.close()
+        self._files.clear()
 
-    def flush() -> None:
+    def _mapped(self, n: int) -> _Mapped:
+        if n not in self._files:
+            self._files[n] = _Mapped(self.image.pages_fd(n))
+        return self._files[n]
+
+    # --- digests
+
+    def check_digests(self) -> None:
+        """Begin to compare every file of pages with its digests."""
+        files = list(self.image.pages_files())
+        if sum(self.image.pages_files().values()) < LARGE:
+            for n in files:
+                self.image.verify_pages(n, 1)
+            return
+        self._digests = _Job(lambda: [self.image.verify_pages(n, 2) for n in files])
+
+    def checked(self) -> None:
+        """Wait for the digests.
+
+        Raises:  bad_image.pages_digest: the image is damaged
+        """
+        if self._digests is not None:
+            job, self._digests = self._digests, None
+            job.join()
+
+    # --- memory of processes
+
+    def process(self, owner: str, pid: int, hand: Hand) -> int:
+        """Fill a process's private pages; the bytes filled.
+
+        Needs:   every area with pages is mapped writable
+        """
+        runs = self.image.runs(ObjectId(owner))
+        raw = [r for r in runs if r.encoding == "raw"]
+        for run in runs:
+            if run.encoding != "raw":
+                ptrace.write_memory(pid, int(run.start), self.image.read_run(run))
+        for run in raw:
+            if run.offset + run.pages * PAGE > self._mapped(run.file).size:
+                raise broken.truncated(f"pages-{run.file}", f"{owner} has pages beyond its end")
+        if sum(r.pages for r in raw) * PAGE >= LARGE:
+            raw = self._large(raw, owner, pid, hand)
+        self._write(raw, pid)
+        return sum(r.pages for r in runs) * PAGE
+
+    def _write(self, runs: Sequence[Run], pid: int) -> None:
+        batch: list[tuple[int, int]] = []
+        begin = at = file = -1
+        for run in runs:
+            size = run.pages * PAGE
+            if batch and not (run.file == file and run.offset == at):
+                ptrace.transfer(pid, True, self._mapped(file).address + begin, batch)
+                batch = []
+            if not batch:
+                file, begin = run.file, run.offset
+            batch.append((int(run.start), size))
+            at = run.offset + size
         if batch:
-            ptrace.transfer(pid, True, _mapped(image, file).address + begin, batch)
-            batch.clear()
+            ptrace.transfer(pid, True, self._mapped(file).address + begin, batch)
 
-    for run in image.runs(ObjectId(owner)):
-        size = run.pages * PAGE
-        total += size
-        if run.encoding != "raw":
-            flush()
-            ptrace.write_memory(pid, int(run.start), image.read_run(run))
-            continue
-        if not (batch and run.file == file and run.offset == at):
-            flush()
-            file, begin = run.file, run.offset
-            if run.offset + size > _mapped(image, file).size:
-                raise BadImage("truncated", f"{owner} has pages beyond the end of pages-{file}", where=f"pages-{file}")
-        batch.append((int(run.start), size))
-        at = run.offset + size
-    flush()
-    return total
+    def _large(self, runs: Sequence[Run], owner: str, pid: int, hand: Hand) -> list[Run]:
+        # what userfaultfd can fill is filled; the rest is given back
+        areas = self._anonymous.get(owner, [])
+        mine: list[Run] = []
+        rest: list[Run] = []
+        i = 0
+        for run in sorted(runs, key=lambda r: int(r.start)):
+            while i < len(areas) and areas[i][1] <= int(run.start):
+                i += 1
+            inside = i < len(areas) and areas[i][0] <= int(run.start) and int(run.start) + run.pages * PAGE <= areas[i][1]
+            (mine if inside else rest).append(run)
+        fd = self._userfaultfd(pid, hand, areas)
+        if fd < 0:
+            return list(runs)
+        try:
+            pieces: list[tuple[int, int, int]] = []
+            for run in mine:
+                base = self._mapped(run.file).address + run.offset
+                for at in range(0, run.pages * PAGE, CHUNK):
+                    pieces.append((int(run.start) + at, base + at, min(CHUNK, run.pages * PAGE - at)))
+            jobs = [_Job(_copy, fd, pieces[k::2]) for k in (0, 1)]
+            errors: list[BaseException] = []
+            for job in jobs:
+                try:
+                    job.join()
+                except OSError as e:
+                    errors.append(e)
+            if errors:
+                raise InternalError(
+                    "fill", f"{owner} could not be filled: {errors[0]}", why="ioctl_userfaultfd(2) UFFDIO_COPY"
+                ) from errors[0]
+        finally:
+            os.close(fd)
+        return rest
 
+    def _userfaultfd(self, pid: int, hand: Hand, areas: Sequence[tuple[int, int]]) -> int:
+        # a userfaultfd of the task, in our hands alone; -1 where this kernel or user has none
+        if not areas:
+            return -1
+        program = Program()
+        made = program.call("userfaultfd", O_CLOEXEC | UFFD_USER_MODE_ONLY)
+        program.call("ioctl", made, UFFDIO_API, Block(API.pack(0xAA, 0, 0)))
+        for start, end in areas:
+            program.call("ioctl", made, UFFDIO_REGISTER, Block(REGISTER.pack(start, end - start, 1, 0)))
+        try:
+            theirs = hand.run(program).value(made)
+        except CallFailed as e:
+            theirs = e.answers.value(made) if e.answers is not None else -1
+            if theirs >= 0 and e.call is not program.calls[0]:
+                _close(hand, theirs)
+            return -1
+        pidfd = os.pidfd_open(pid)
+        try:
+            return ptrace.pidfd_getfd(pidfd, theirs)
+        finally:
+            os.close(pidfd)
+            _close(hand, theirs)
 
-def inode(image: Image, owner: str, pid: int, fd: int, address: int) -> None:
-    """Fill a nameless file through a descriptor that a task has, or shared memory through a mapping that it has."""
-    runs: list[Run] = image.runs(ObjectId(owner))
-    if not runs:
-        return
-    if fd >= 0:
+    # --- nameless files and shared memory
+
+    def inode(self, owner: str, pid: int, fd: int, address: int) -> None:
+        """Fill a nameless file through a descriptor that a task has, or shared memory through a mapping that it has."""
+        runs: list[Run] = self.image.runs(ObjectId(owner))
+        if not runs:
+            return
+        if fd < 0:
+            for run in runs:
+                self._write([run.replace(start=address + int(run.start))], pid)
+            return
         pidfd = os.pidfd_open(pid)
         try:
             ours = ptrace.pidfd_getfd(pidfd, fd)
@@ -88,12 +241,38 @@ def inode(image: Image, owner: str, pid: int, fd: int, address: int) -> None:
             os.close(pidfd)
         try:
             size = os.fstat(ours).st_size
+            source = self.image.pages_fd
             for run in runs:
-                data = image.read_run(run)
-                start = int(run.start)
-                os.pwrite(ours, data[: max(0, size - start)], start)
+                start, left = int(run.start), min(run.pages * PAGE, max(0, size - int(run.start)))
+                at = run.offset
+                while left > 0:
+                    data = os.pread(source(run.file), min(left, CHUNK), at)
+                    if not data:
+                        raise broken.truncated(f"pages-{run.file}", f"{owner} has pages beyond its end")
+                    os.pwrite(ours, data, start)
+                    start, at, left = start + len(data), at + len(data), left - len(data)
         finally:
             os.close(ours)
-        return
-    for run in runs:
-        ptrace.write_memory(pid, address + int(run.start), image.read_run(run))
+
+
+def _close(hand: Hand, fd: int) -> None:
+    program = Program()
+    program.call("close", fd, check=ANY)  # whatever it says, the number is free
+    hand.run(program)
+
+
+def _copy(fd: int, pieces: Sequence[tuple[int, int, int]]) -> None:
+    buffer = ctypes.create_string_buffer(COPY.size)
+    address = ctypes.addressof(buffer)
+    for to, source, size in pieces:
+        done = 0
+        while done < size:
+            COPY.pack_into(buffer, 0, to + done, source + done, size - done, 0, 0)
+            try:
+                ptrace.ioctl(fd, UFFDIO_COPY, address)
+                done = size
+            except OSError as e:
+                copied = COPY.unpack_from(buffer)[4]
+                if e.errno != 11 or copied <= 0:  # EAGAIN: part was copied
+                    raise
+                done += copied

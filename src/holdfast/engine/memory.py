@@ -18,7 +18,7 @@ from holdfast.tracee.pagemap import PAGE, own_pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence
     from holdfast.tracee.inject import Hand
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SMALL = 8 << 20
 BUFFER = 1 << 20
 IOV_MAX = 1024
-ONE_WRITE = 1 << 30
+ONE_WRITE = 64 << 20
+ONE_RUN = 256 << 20  # what the task writes between two words to us: as much as may be hashed meanwhile
 O_DIRECT = 0o40000
 # A run: owner, start address or offset, pages, pages file, offset in it, encoding.
 Row = tuple[object, int, int, int, int, str]
@@ -48,6 +49,7 @@ class Pages:
         self.fd = fd
         self.end = 0
         self.rows: list[Row] = []
+        self.settled: Callable[[int], None] | None = None  # told up to where the file is final
         self._buffer: ctypes.Array[ctypes.c_char] | None = None
 
     def _place(self, owner: object, ranges: Sequence[tuple[int, int]]) -> int:
@@ -129,8 +131,8 @@ class Pages:
             todo = _pieces(ranges, per_call)
             while todo:
                 program = Program()
-                used = 4096
-                while todo and used + len(todo[0]) * 16 + 200 < room:
+                used, began = 4096, at
+                while todo and used + len(todo[0]) * 16 + 200 < room and at - began < ONE_RUN:
                     piece = todo.pop(0)
                     blob = b"".join(a.to_bytes(8, "little") + n.to_bytes(8, "little") for a, n in piece)
                     total = sum(n for _, n in piece)
@@ -138,6 +140,8 @@ class Pages:
                     at += total
                     used += len(blob) + 200
                 hand.run(program)
+                if todo and self.settled is not None:
+                    self.settled(at)
         except CallFailed:
             self.end = end
             del self.rows[rows:]

@@ -112,19 +112,22 @@ def restore(
         prepared = prepare(image)
         tree = prepared.plan.draft.tree
         taken = frozenset(int(t) for p in tree.values() for t in p.threads)
-        execution = Execution(prepared.plan, image, prepared.hole, prepared.size, same_names=True)
+        execution = Execution(prepared.plan, image, prepared.hole, prepared.size)
         stub = spawn.spawn_stub(taken)
-        try:
-            execution.start(stub)
-            execution.run(progress)
-            execution.settle()
-            if check:
-                checked(execution, prepared)
-            pid = execution.let_go()
-        except BaseException:
-            execution.abandon()
-            _end(stub)
-            raise
+        with execution.filler as filler:
+            try:
+                filler.check_digests()
+                execution.start(stub)
+                execution.run(progress)
+                execution.settle()
+                if check:
+                    checked(execution, prepared)
+                filler.checked()
+                pid = execution.let_go()
+            except BaseException:
+                execution.abandon()
+                _end(stub)
+                raise
         outcome = Outcome(
             pid,
             tuple(execution.pids.values()),

@@ -33,14 +33,14 @@ SIGWINCH, SIGURG, SIGCHLD = 28, 23, 17
 class CallFailed(InternalError):
     """A call of a program did not return what it must; the program stopped there."""
 
-    def __init__(self, call: object, result: int, tid: int) -> None:
+    def __init__(self, call: object, result: int, tid: int, answers: Answers | None = None) -> None:
         self.errno = -result if -4096 < result < 0 else 0
         super().__init__(
             "remote_call",
             f"{call!r} in task {tid} returned {result}" + (f" ({os.strerror(self.errno)})" if self.errno else ""),
             where=f"task {tid}",
         )
-        self.call, self.result = call, result
+        self.call, self.result, self.answers = call, result, answers
 
 
 def quiet_signal(ignored: int, caught: int, pending: int) -> int:
@@ -135,6 +135,7 @@ class Hand:
         """
         self._enter()
         regs = self.registers
+        result = 0
         for attempt in (1, 2):
             regs.enter_call(self.gadget.syscall, NUMBERS[name], args)
             if self.gadget.spin:
@@ -142,9 +143,8 @@ class Hand:
             ptrace.set_registers(self.tid, regs.pack())
             self._step()
             self._step()
-            result = Registers(ptrace.get_registers(self.tid))["rax"]
-            if result >> 63:
-                result -= 1 << 64
+            raw = Registers(ptrace.get_registers(self.tid))["rax"]
+            result = raw - (1 << 64) if raw >> 63 else raw
             if result in (-512, -513, -514, -EINTR) and attempt == 1:
                 continue
             return result
@@ -252,7 +252,7 @@ class Hand:
         at = Registers(ptrace.get_registers(self.tid))["rbx"]
         failed = lowered.row_of(at)
         if failed is not None:
-            raise CallFailed(failed, answers.value(failed), self.tid)
+            raise CallFailed(failed, answers.value(failed), self.tid, answers)
         return answers
 
     def run(self, program: Program, offset: int = 0) -> Answers:

@@ -87,7 +87,11 @@ def _as_before(tid: int, raw: bytes) -> bytes:
     if register and regs[register] & (0xFFFFFFFF if endless else (1 << 64) - 1) != endless:
         return raw
     with open(f"/proc/{tid}/status", "rb", 0) as f:
-        masks = {k: int(v, 16) for k, _, v in (line.partition(b":") for line in f.read(8192).split(b"\n")) if k[:3] in (b"Sig", b"Shd") and k != b"SigQ"}
+        masks = {
+            k: int(v, 16)
+            for k, _, v in (line.partition(b":") for line in f.read(8192).split(b"\n"))
+            if k[:3] in (b"Sig", b"Shd") and k != b"SigQ"
+        }
     if (masks[b"SigPnd"] | masks[b"ShdPnd"]) & ~masks[b"SigBlk"]:
         return raw  # a handler is about to run: EINTR is the program's own
     regs["rax"] = regs["orig_rax"]

@@ -6,7 +6,11 @@ import os
 from struct import Struct as Format
 
 from holdfast.tracee import ptrace
-from holdfast.tracee.arch.x86_64 import stub_elf
+from holdfast.tracee.arch.x86_64 import init_elf, stub_elf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.tracee.seize import Thread
 
 SIGNALS = (*range(1, 32), *range(34, 65))  # 32 and 33 are the C library's own; the stub never has them set
 CLONE_ARGS = Format("<11Q")
@@ -23,16 +27,16 @@ def clone_args(flags: int, set_tid: int, exit_signal: int) -> bytes:
     return CLONE_ARGS.pack(flags, 0, 0, 0, exit_signal, 0, 0, 0, set_tid, 1, 0)
 
 
-def stub_file() -> int:
+def stub_file(name: str = "holdfast-stub", elf: bytes | None = None) -> int:
     """A descriptor of the stub's ELF in memory.
 
     Source:  memfd_create(2); MFD_EXEC since 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (v6.3)
     """
     try:
-        fd = os.memfd_create("holdfast-stub", os.MFD_CLOEXEC | 0x10)
+        fd = os.memfd_create(name, os.MFD_CLOEXEC | 0x10)
     except OSError:
-        fd = os.memfd_create("holdfast-stub", os.MFD_CLOEXEC)
-    os.write(fd, stub_elf())
+        fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(fd, stub_elf() if elf is None else elf)
     return fd
 
 
@@ -56,9 +60,33 @@ def spawn_stub(avoid: frozenset[int]) -> int:
             os.waitpid(pid, 0)
 
 
+def spawn_init(words: list[bytes]) -> int:
+    """Start what is to become the init of a job's namespaces; its pid. It only pauses, with every signal blocked.
+
+    Shape:   `words`: its argument list
+    Raises:  OSError: no process can be started
+    """
+    fd = stub_file("holdfast-init", init_elf())
+    try:
+        return os.posix_spawn(f"/proc/self/fd/{fd}", words, {}, setsigmask=SIGNALS, setsigdef=SIGNALS)
+    finally:
+        os.close(fd)
+
+
 def hold_stub(pid: int) -> None:
     """Take a stub over as its tracer; it dies if we die.
 
     Needs:   the stub is our child or may be traced by us
     """
     ptrace.request(ptrace.SEIZE, pid, 0, ptrace.O_TRACESYSGOOD | ptrace.O_EXITKILL)
+
+
+def first_stop(thread: Thread) -> None:
+    """Wait for the stop of a task that is traced from birth, or that was told to stop; it has not made a step since.
+
+    Source:  ptrace(2), PTRACE_O_TRACECLONE and automatic attach: it stops before its first instruction
+    """
+    status = thread.wait()
+    while status >> 16 != ptrace.EVENT_STOP:
+        ptrace.request(ptrace.CONT, thread.tid)
+        status = thread.wait()

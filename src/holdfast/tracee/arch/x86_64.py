@@ -44,16 +44,50 @@ STUB_BASE = 0x10000
 STUB_SYSCALL = STUB_BASE + 120 + 5  # address of the stub's own syscall instruction
 
 
+# The init of a job's pid namespace. It begins as the stub does, so that a program can be run in it; let go at INIT_ENTRY with the job's
+# pid in rbx and every signal blocked, it reaps orphans, passes on signals that come from outside the namespace (their siginfo names
+# sender 0, pid_namespaces(7)), and ends as the job ends. It needs no descriptor, no file and one page of stack.
+#
+#         sub $256,%rsp
+#   reap: mov $61,%eax; mov $-1,%rdi; lea 128(%rsp),%rsi; mov $0x40000001,%edx; xor %r10d,%r10d; syscall   wait4, WNOHANG | __WALL
+#         test %eax,%eax; jle take; cmp %ebx,%eax; jne reap
+#         mov 128(%rsp),%edi; mov %edi,%eax; and $0x7f,%eax; jz 1f; lea 128(%rax),%edi; jmp 2f
+#   1:    shr $8,%edi; movzbl %dil,%edi
+#   2:    mov $231,%eax; syscall                                                                            exit_group
+#   take: mov $128,%eax; lea all(%rip),%rdi; mov %rsp,%rsi; xor %edx,%edx; mov $8,%r10d; syscall            rt_sigtimedwait
+#         test %eax,%eax; jle reap; cmp $17,%eax; je reap; cmpl $0,16(%rsp); jne take
+#         mov %eax,%esi; mov %ebx,%edi; mov $62,%eax; syscall; jmp take                                     kill
+#   all:  .quad -1
+INIT_CODE = STUB_CODE + bytes.fromhex(
+    "cccccccccccccc4881ec00010000b83d00000048c7c7ffffffff488db42480000000ba010000404531d20f0585c07e2839d875da8bbc248000000089"
+    "f883e07f74088db880000000eb07c1ef08400fb6ffb8e70000000f05b880000000488d3d2a0000004889e631d241ba080000000f0585c07e9983f811"
+    "7494837c24100075d789c689dfb83e0000000f05ebcaffffffffffffffff"
+)
+INIT_ENTRY = STUB_BASE + 120 + 16
+
+
 def stub_elf() -> bytes:
     """A static ELF of 129 bytes that only pauses.
 
     Source:  elf(5)
     """
-    size = 120 + len(STUB_CODE)
+    return _elf(STUB_CODE)
+
+
+def init_elf() -> bytes:
+    """A static ELF of 279 bytes: a stub, and behind it the init of a job's pid namespace.
+
+    Source:  elf(5)
+    """
+    return _elf(INIT_CODE)
+
+
+def _elf(code: bytes) -> bytes:
+    size = 120 + len(code)
     head = b"\x7fELF\x02\x01\x01" + bytes(9)
     head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = Format("<IIQQQQQQ").pack(1, 5, 0, STUB_BASE, STUB_BASE, size, size, 4096)
-    return head + segment + STUB_CODE
+    return head + segment + code
 
 
 class Registers:
@@ -82,6 +116,10 @@ class Registers:
         self["rax"], self["rip"], self["orig_rax"] = number, insn, MASK
         for name, value in zip(ARG_REGISTERS, (*args, 0, 0, 0, 0, 0, 0), strict=False):
             self[name] = value
+
+    def enter_init(self, program: int) -> None:
+        """Set up the life of a job's init; `program` is the job's pid in its own namespace."""
+        self["rip"], self["rbx"], self["rax"], self["orig_rax"] = INIT_ENTRY, program, 0, MASK
 
     def enter_loop(self, code: int, table: int, signal: int) -> None:
         """Set up the program loop."""
