@@ -15,18 +15,14 @@ Sources:  unix(7), socket(7), sock_diag(7), proc_pid_fdinfo(5), Linux net/unix/a
 
 from __future__ import annotations
 
-import os
-from errno import EAGAIN, ENOTCONN
-from fcntl import ioctl
-from stat import S_IMODE, S_ISSOCK
+from stat import S_IMODE
 
-from holdfast.kernel import sockdiag
-from holdfast.kinds import files, socket_options, sockets
+from holdfast.kinds import files, socket_options, sockets, unix_facts
 from holdfast.kinds.contract import Claim, FdinfoKey, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
 from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
-from holdfast.kinds.sockets import DGRAM, SEQPACKET, SOL_SOCKET, STREAM, Maker
+from holdfast.kinds.sockets import DGRAM, STREAM, Maker
+from holdfast.kinds.unix_facts import CONNECTED, LISTENING, READ, WRITE
 from holdfast.kinds.unix_steps import Making, Message, Name
-from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -36,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.kernel.sockdiag import UnixSocket
     from holdfast.kinds.contract import Difference, Probes, Steps, Verdict
     from holdfast.kinds.evidence import FileEvidence
+    from holdfast.model.ids import ObjectId
 
 
 class Unix(Record):
@@ -62,277 +59,13 @@ class Unix(Record):
 
 
 WATCHES = (Struct("unix_sock"), Struct("sock"), Link("socket:["), FdinfoKey("scm_fds"))
-CONNECTED, CLOSED, LISTENING = 1, 7, 10  # sk_state
-READ, WRITE = 1, 2  # sk_shutdown
-SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD = 1, 2, 4
-SO_SNDBUF, SO_PASSCRED, SO_PEEK_OFF = 7, 16, 42
-MSG_TRUNC = 0x20
-CHUNK = 1 << 16
 
 
 def detect(ev: FileEvidence) -> Claim | None:
+    if not unix_facts.is_unix(ev) or files.inherited(ev):
+        return None
     sort = sockets.identity(ev)
-    if sort is None or sort[0] != sockets.AF_UNIX or sort[1] not in (STREAM, DGRAM, SEQPACKET) or files.inherited(ev):
-        return None
-    return Claim(f"unix {sockets.TYPES[sort[1]]}")
-
-
-# --- what it is
-
-
-def _diag(ev: FileEvidence) -> UnixSocket | None:
-    return sockets.once(ev, "unix", lambda: sockdiag.unix_socket(sockets.diag(ev.process), sockets.inode(ev)))
-
-
-def _all(ev: FileEvidence) -> dict[int, UnixSocket]:
-    root = ev.tree.files[0]
-    return sockets.once(root, f"all {ev.process.namespace('net')}", lambda: sockdiag.unix_sockets(sockets.diag(ev.process)))
-
-
-def _peer(ev: FileEvidence, seen: UnixSocket) -> FileEvidence | None:
-    return sockets.by_inode(ev.tree).get(seen.peer) if seen.peer else None
-
-
-def _gone(seen: UnixSocket) -> bool:
-    # a stream's end stays pointed at its closed peer, whose inode is 0 then; so does a datagram socket until its next send
-    if seen.type == DGRAM:
-        return seen.peer == 0
-    return seen.state == CONNECTED and not seen.peer and seen.shutdown == READ | WRITE
-
-
-def _reachable(ev: FileEvidence, seen: UnixSocket) -> FileEvidence | None:
-    # the listener of the tree that a connection can be accepted from again
-    source = _listener(ev, seen)
-    listener = None if source is None else sockets.by_inode(ev.tree).get(source.ino)
-    if listener is None or source is None:
-        return None
-    name = _name(listener, source)
-    return listener if name is not None and (name.file or name.name[:1] == b"\0") else None
-
-
-def _maker(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None) -> Maker | None:
-    # as it will be: a client whose listener is gone gets one that the accepting end's process makes for the moment
-    made = sockets.maker(ev)
-    other = None if peer is None or seen.type == DGRAM or made is None else _diag(peer)
-    if made is None or peer is None or other is None or _accepted(ev, seen) or not _accepted(peer, other) or _reachable(peer, other):
-        return made
-    theirs = sockets.maker(peer)
-    return made.replace(process=None if theirs is None else theirs.process)
-
-
-def _listener(ev: FileEvidence, seen: UnixSocket) -> UnixSocket | None:
-    # whom a connected socket with a name was accepted from, where it still listens: accept gives the listener's name and file away
-    if seen.name is None:
-        return None
-    for other in _all(ev).values():
-        if other.state == LISTENING and other.type == seen.type and other.name == seen.name and other.file == seen.file:
-            return other
-    return None
-
-
-def _accepted(ev: FileEvidence, seen: UnixSocket) -> bool:
-    # a connected stream with a name came from accept, or bound itself before it connected: then its peer came from accept
-    if seen.state != CONNECTED or seen.type == DGRAM or seen.name is None:
-        return False
-    if _listener(ev, seen) is not None:
-        return True
-    peer = _peer(ev, seen)
-    other = None if peer is None else _diag(peer)
-    return other is None or other.name is None
-
-
-def _stat(path: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except OSError:
-        return None
-
-
-def _name(ev: FileEvidence, seen: UnixSocket) -> Name | None:
-    name = seen.name
-    if name is None or name[:1] == b"\0":
-        return None if name is None else Name(name)
-    pid = int(ev.process.pid)
-    ours = seen.file[0] if seen.file is not None else -1
-    if name.startswith(b"/"):
-        places = [(b"/proc/%d/root%s" % (pid, name), b"")]
-    else:
-        places = [(b"/proc/%d/cwd/%s" % (int(p.pid), name), p.readlink("cwd")) for p in ev.tree.processes if not p.zombie]
-    for path, folder in places:
-        st = _stat(path)
-        if st is not None and S_ISSOCK(st.st_mode) and st.st_ino & 0xFFFFFFFF == ours:
-            return Name(name, True, S_IMODE(st.st_mode), *files.owner(ev.process, st), folder)
-    return Name(name)
-
-
-def _replaced(ev: FileEvidence, name: bytes) -> bool:
-    # something is at the path that no socket of the tree left there
-    if not name.startswith(b"/") or _stat(b"/proc/%d/root%s" % (int(ev.process.pid), name)) is None:
-        return False
-    for other in sockets.by_inode(ev.tree).values():
-        seen = _diag(other) if other is not ev and detect(other) is not None else None
-        if seen is not None and seen.name == name and (found := _name(other, seen)) is not None and found.file:
-            return False
-    return True
-
-
-def _peer_name(ev: FileEvidence) -> bytes:
-    try:
-        return _plain(ev.borrowed.peername())
-    except OSError as e:
-        if e.errno == ENOTCONN:
-            return b""
-        raise
-
-
-def _plain(address: bytes) -> bytes:
-    name = address[2:]
-    return name if name[:1] == b"\0" else name.partition(b"\0")[0]
-
-
-# --- its queue
-
-
-def _queue(ev: FileEvidence, seen: UnixSocket) -> tuple[Message, ...]:
-    # Every message, left where it is: SO_PEEK_OFF walks through the queue, SO_PASSCRED shows what credentials are attached. Both are put
-    # back. Only of a stopped target, for both would be seen by a running one.
-    borrowed = ev.borrowed
-    if not borrowed.poll(sockets.POLLIN) & sockets.POLLIN or seen.state == LISTENING:
-        return ()
-    import _socket  # only a queue with something in it costs this
-
-    sort = sockets.identity(ev)
-    assert sort is not None
-    sock = _socket.socket(*sort, fileno=borrowed.fd)
-    offset = sock.getsockopt(SOL_SOCKET, SO_PEEK_OFF)
-    passing = sock.getsockopt(SOL_SOCKET, SO_PASSCRED)
-    try:
-        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, 0)
-        if not passing:
-            sock.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
-        return tuple(_stream(ev, seen.rqueue) if sort[1] == STREAM else _messages(ev, sort[1] == SEQPACKET and seen.shutdown & READ))
-    finally:
-        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, offset)
-        if not passing:
-            sock.setsockopt(SOL_SOCKET, SO_PASSCRED, 0)
-        sock.detach()
-
-
-def _stream(ev: FileEvidence, left: int) -> Iterator[Message]:
-    run: Message | None = None
-    while left > 0:
-        peeked = ev.borrowed.peek(left, 256)
-        now = _message(ev, peeked.data, b"", peeked.control)
-        left -= len(peeked.data)
-        if run is None:
-            run = now
-        elif run.replace(data=b"") == now.replace(data=b""):
-            run = run.replace(data=run.data + now.data)
-        else:
-            yield run
-            run = now
-        if not peeked.data:
-            break
-    if run is not None and run.data:
-        yield run
-
-
-def _messages(ev: FileEvidence, ended: int) -> Iterator[Message]:
-    while True:
-        parts = []
-        try:
-            while True:
-                # MSG_TRUNC makes the call tell the length of the message, and what is left of a longer one comes next
-                peeked = ev.borrowed.peek(CHUNK, 256)
-                parts.append(peeked.data)
-                if not peeked.flags & MSG_TRUNC:
-                    break
-        except OSError as e:
-            if e.errno == EAGAIN:
-                return
-            raise
-        if ended and not parts[0]:
-            return
-        yield _message(ev, b"".join(parts), _plain(peeked.name), peeked.control)
-
-
-def _message(ev: FileEvidence, data: bytes, sender: bytes, control: bytes) -> Message:
-    at = 0
-    made = Message(data, sender)
-    while at + 16 <= len(control):
-        size = int.from_bytes(control[at : at + 8], "little")
-        kind = int.from_bytes(control[at + 12 : at + 16], "little")
-        body = control[at + 16 : at + size]
-        if kind == SCM_CREDENTIALS:
-            pid, uid, gid = (int.from_bytes(body[i : i + 4], "little") for i in (0, 4, 8))
-            if pid:
-                made = made.replace(
-                    process=next((p.id for p in ev.tree.processes if int(p.pid) == pid and not p.zombie), ObjectId(f"outside:{pid}")),
-                    uid=sockets.inner(ev.process, "uid_map", uid),
-                    gid=sockets.inner(ev.process, "gid_map", gid),
-                )
-        elif kind in (SCM_RIGHTS, SCM_PIDFD):
-            for i in range(0, len(body) // 4 * 4, 4):
-                os.close(int.from_bytes(body[i : i + 4], "little"))
-        at += (size + 7) & ~7
-        if size < 16:
-            break
-    return made
-
-
-def _hides(ev: FileEvidence, seen: UnixSocket, messages: tuple[Message, ...]) -> bool:
-    # The head of the queue shows whatever was looked at before. Behind it, the memory that the queue takes of the other end's send
-    # buffer tells: the same messages in a pair of our own take as much.
-    if not ev.borrowed.poll(sockets.POLLIN) & sockets.POLLIN:
-        return False
-    if seen.shutdown & READ and not messages:
-        return False
-    if not messages or (messages[0].data and not _head(ev)):
-        return True
-    peer = _peer(ev, seen)
-    other = None if peer is None else _diag(peer)
-    if peer is None or other is None or other.peer != seen.ino or any(m.sender != (other.name or b"") for m in messages):
-        return False
-    return peer.borrowed.ioctl_int(sockets.SIOCOUTQ) != _memory(seen.type, messages)
-
-
-def _head(ev: FileEvidence) -> bytes:
-    # the first byte of the first message, empty where that has none
-    import _socket  # as in _queue
-
-    sort = sockets.identity(ev)
-    assert sort is not None
-    sock = _socket.socket(*sort, fileno=ev.borrowed.fd)
-    offset = sock.getsockopt(SOL_SOCKET, SO_PEEK_OFF)
-    try:
-        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, -1)
-        return ev.borrowed.peek(1).data
-    finally:
-        sock.setsockopt(SOL_SOCKET, SO_PEEK_OFF, offset)
-        sock.detach()
-
-
-def _memory(kind: int, messages: tuple[Message, ...]) -> int:
-    import _socket  # as in _queue
-
-    one, two = _socket.socketpair(_socket.AF_UNIX, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC, 0)
-    try:
-        total = 0
-        room = bytearray(4)
-        for message in messages:
-            one.setsockopt(SOL_SOCKET, SO_SNDBUF, 2 * len(message.data) + 4096)
-            one.send(message.data)
-            ioctl(one.fileno(), sockets.SIOCOUTQ, room)
-            total += int.from_bytes(room, "little")
-            two.recv(1)
-        return total
-    finally:
-        one.close()
-        two.close()
-
-
-def _queue_once(ev: FileEvidence, seen: UnixSocket) -> tuple[Message, ...]:
-    return sockets.once(ev, "queue", lambda: _queue(ev, seen))
+    return Claim("unix" if sort is None else f"unix {sockets.TYPES[sort[1]]}")
 
 
 # --- verdicts
@@ -343,7 +76,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     if unreachable:
         yield from unreachable
         return
-    seen = _diag(ev)
+    seen = unix_facts.seen_by_kernel(ev)
     if seen is None:
         return  # closed while we looked: the target runs
     yield from files.unknown_flags(ev, "sock.unix")
@@ -359,7 +92,7 @@ def _no(ev: FileEvidence, code: str, what: str, why: str, do: str) -> Refusal:
 
 
 def _place(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
-    name = _name(ev, seen)
+    name = unix_facts.name_of(ev, seen)
     if name is None or name.name[:1] == b"\0":
         return
     shown = files.shown(name.name)
@@ -379,7 +112,7 @@ def _place(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             "the kernel keeps the name as it was given, not the directory that it was resolved from; unix(7)",
             "bind to an absolute path",
         )
-    elif not name.file and _replaced(ev, name.name):
+    elif not name.file and unix_facts.is_replaced(ev, name.name):
         yield _no(
             ev,
             "replaced",
@@ -390,7 +123,7 @@ def _place(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
 
 
 def _ends(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
-    peer = _peer(ev, seen)
+    peer = unix_facts.peer_of(ev, seen)
     if seen.state == LISTENING:
         if seen.rqueue:
             yield _no(
@@ -402,7 +135,7 @@ def _ends(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             )
     elif seen.type == DGRAM:
         yield from _datagram_ends(ev, seen, peer)
-    elif seen.state == CONNECTED and peer is None and not _gone(seen):
+    elif seen.state == CONNECTED and peer is None and not unix_facts.peer_is_gone(seen):
         if seen.peer:
             yield _no(
                 ev,
@@ -421,13 +154,13 @@ def _ends(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             )
     if seen.state == CONNECTED and seen.type != DGRAM:
         yield from _stream_ends(ev, seen, peer)
-    made, now = sockets.maker(ev), _maker(ev, seen, peer)
+    made, now = sockets.maker(ev), unix_facts.maker_to_be(ev, seen, peer)
     if made is not None and (made.process is None or made != now):
         yield Loss("sock.unix", ev.id, "SO_PEERCRED will name another process", "the one it names is not in the tree, or listens no more")
 
 
 def _stream_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None) -> Iterator[Verdict]:
-    listener = _listener(ev, seen)
+    listener = unix_facts.listener_of(ev, seen)
     if listener is not None and listener.ino not in sockets.by_inode(ev.tree):
         yield _no(
             ev,
@@ -436,8 +169,14 @@ def _stream_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None) 
             "only a listener of that name can make such a socket, and the name is taken; unix(7)",
             "dump the listening process with it",
         )
-    other = None if peer is None else _diag(peer)
-    if other is not None and seen.name is not None and other.name is not None and listener is None and _listener(ev, other) is None:
+    other = None if peer is None else unix_facts.seen_by_kernel(peer)
+    if (
+        other is not None
+        and seen.name is not None
+        and other.name is not None
+        and listener is None
+        and unix_facts.listener_of(ev, other) is None
+    ):
         yield _no(
             ev,
             "ambiguous",
@@ -445,12 +184,12 @@ def _stream_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None) 
             "which of the two was accepted decides how they are made again, and no interface tells",
             "close the connection",
         )
-    if _gone(seen) and not _accepted(ev, seen) and (name := _peer_name(ev)):
+    if unix_facts.peer_is_gone(seen) and not unix_facts.was_accepted(ev, seen) and (name := unix_facts.peer_name(ev)):
         yield Loss("sock.unix", ev.id, f"getpeername will not name {_printable(name)}", "the peer is gone")
 
 
 def _datagram_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None) -> Iterator[Verdict]:
-    other = None if peer is None else _diag(peer)
+    other = None if peer is None else unix_facts.seen_by_kernel(peer)
     mutual = other is not None and other.peer == seen.ino
     if sockets.maker(ev) is not None and not mutual and seen.peer != 0:
         yield _no(
@@ -460,7 +199,7 @@ def _datagram_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None
             "it keeps the credentials that only socketpair gives it, and the other half keeps its connection to it; unix(7)",
             "close the socket",
         )
-    elif seen.peer == 0 and (name := _peer_name(ev)):
+    elif seen.peer == 0 and (name := unix_facts.peer_name(ev)):
         yield _no(
             ev,
             "dead_peer",
@@ -469,7 +208,7 @@ def _datagram_ends(ev: FileEvidence, seen: UnixSocket, peer: FileEvidence | None
             "connect it anew, or close it",
         )
     elif seen.peer and peer is None:
-        there = _all(ev).get(seen.peer)
+        there = unix_facts.all_of_namespace(ev).get(seen.peer)
         if there is None or there.name is None or there.peer == seen.ino or there.name[:1] not in (b"/", b"\0"):
             yield _no(
                 ev,
@@ -538,7 +277,7 @@ def _unseen_descriptors(ev: FileEvidence) -> Iterator[Verdict]:
 
 
 def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
-    messages = _queue_once(ev, seen)
+    messages = unix_facts.queue(ev, seen)
     for message in messages:
         if message.process is not None and message.process.startswith("outside:"):
             yield _no(
@@ -551,7 +290,7 @@ def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             break
     if seen.type == DGRAM and messages:
         yield from _sender_verdicts(ev, seen, messages)
-    if seen.type != STREAM and _hides(ev, seen, messages):
+    if seen.type != STREAM and unix_facts.hides(ev, seen, messages):
         yield _no(
             ev,
             "hidden",
@@ -576,15 +315,15 @@ def _peeks(ev: FileEvidence) -> bool:
 
 def _sender_verdicts(ev: FileEvidence, seen: UnixSocket, messages: Iterable[Message]) -> Iterator[Verdict]:
     senders = {m.sender for m in messages}
-    peer = _peer(ev, seen)
+    peer = unix_facts.peer_of(ev, seen)
     if peer is not None and sockets.maker(ev) is not None:
-        other = _diag(peer)
+        other = unix_facts.seen_by_kernel(peer)
         known = {(other.name or b"") if other is not None else b""}
     elif seen.name is None:
         known = set()
     else:
-        mine = {sockets.inode(f): f for f in ev.tree.files if detect(f) is not None}
-        names = (_diag(f) for f in mine.values())
+        mine = {sockets.inode(f): f for f in ev.tree.files if unix_facts.is_unix(f)}
+        names = (unix_facts.seen_by_kernel(f) for f in mine.values())
         known = {b"", *(s.name for s in names if s is not None and s.name is not None and s.type == DGRAM)}
     for sender in sorted(senders - known):
         yield _no(
@@ -600,30 +339,30 @@ def _sender_verdicts(ev: FileEvidence, seen: UnixSocket, messages: Iterable[Mess
 
 
 def dump(ev: FileEvidence) -> Unix:
-    seen = _diag(ev)
+    seen = unix_facts.seen_by_kernel(ev)
     assert seen is not None
-    peer = _peer(ev, seen)
-    accepted = _accepted(ev, seen)
-    source = _listener(ev, seen) if accepted else None
+    peer = unix_facts.peer_of(ev, seen)
+    accepted = unix_facts.was_accepted(ev, seen)
+    source = unix_facts.listener_of(ev, seen) if accepted else None
     listener = None if source is None else sockets.by_inode(ev.tree)[source.ino].id
     outside = seen.type == DGRAM and bool(seen.peer) and peer is None
     uid, gid = files.owner(ev.process, ev.stat)
-    filled = peer is not None and (other := _diag(peer)) is not None and bool(_queue_once(peer, other))
+    filled = peer is not None and (other := unix_facts.seen_by_kernel(peer)) is not None and bool(unix_facts.queue(peer, other))
     return Unix(
         type=sockets.TYPES[seen.type],
         flags=files.names(ev.flags),
-        name=_name(ev, seen),
+        name=unix_facts.name_of(ev, seen),
         listening=seen.state == LISTENING,
         backlog=seen.wqueue if seen.state == LISTENING else 0,
         peer=None if peer is None else peer.id,
-        peer_gone=_gone(seen),
-        peer_name=_peer_name(ev) if outside else b"",
+        peer_gone=unix_facts.peer_is_gone(seen),
+        peer_name=unix_facts.peer_name(ev) if outside else b"",
         accepted=accepted,
         listener=listener,
         reset=bool(ev.borrowed.poll(0) & sockets.POLLERR),
         shutdown=tuple(word for word, bit in (("read", READ), ("write", WRITE)) if seen.shutdown & bit),
-        maker=_maker(ev, seen, peer),
-        queue=_queue_once(ev, seen),
+        maker=unix_facts.maker_to_be(ev, seen, peer),
+        queue=unix_facts.queue(ev, seen),
         # filling the peer's queue may take a larger buffer for a moment, so the size has to be told whatever it is
         options=socket_options.options(ev, also=("SO_SNDBUF", "SO_BUF_LOCK") if filled else ()),
         uid=uid,
