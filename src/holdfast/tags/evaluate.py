@@ -27,6 +27,7 @@ _SEVERITY = {
     "carried": "none",
     "refused": "low",
     "unknown": "low",
+    "told": "low",
     "failed": "medium",
     "unseen": "high",
     "missing": "high",
@@ -39,6 +40,7 @@ _DO = {
     "unseen": "give the kernel-state reader its privilege (root, BPF), or do not use it in what is to be dumped",
     "missing": "build the kernel with it",
     "lost": "set it again after a restore, or compare it before trusting the restore",
+    "told": "see the kind's Loses in docs/kinds.md; set it again after a restore where it matters",
     "unknown": "try it on a copy and compare; add what you find with holdfast tags add",
 }
 _SHOWN = 6  # names in one sentence

@@ -29,8 +29,9 @@ What is known to be safe, partial, unsafe or untested for checkpoint/restart, pe
 Verdicts are about a process that *uses* what a row names. `safe`: everything it adds is carried, or it adds nothing a process can hold.
 `partial`: the usual use is carried; the effect says what happens to the rest. `unsafe`: whoever uses it cannot be checkpointed, or is
 restored wrong. `untested`: nobody has looked. Effects: `refused` by name before anything is touched, `failed` loudly, `lost` without a
-word, `unseen` (no interface shows it, so it is refused only where the kernel-state reader may run), `missing` (the engine needs it and
-it is off). What no row names is UNKNOWN, and UNKNOWN is never OK.
+word, `told` (lost too, but listed under the kind's Loses and by `holdfast check`), `unseen` (no interface or no kind looks at it, so it
+is refused only where the kernel-state reader may run), `missing` (the engine needs it and it is off). What no row names is UNKNOWN, and
+UNKNOWN is never OK.
 
 An option's own row wins over the row of its space; among spaces the longest path wins. Discovered tags come on top of both and never make
 anything safer. Rows about criu were read against version {criu} where they do not say another.

@@ -50,6 +50,7 @@ _STATES = (
     "LISTEN",
     "CLOSING",
 )
+_NETLINK = {0: "NETLINK_ROUTE", 4: "NETLINK_SOCK_DIAG", 12: "NETLINK_NETFILTER", 15: "NETLINK_KOBJECT_UEVENT", 16: "NETLINK_GENERIC"}
 _SO_PROTOCOL, _SO_DOMAIN, _TCP_INFO = 38, 39, 11
 
 
@@ -136,6 +137,8 @@ def _socket(pid: int, fd: int) -> str:
             if protocol == socket.IPPROTO_TCP:
                 state = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0]
                 key += f":{_STATES[state] if state < len(_STATES) else state}"
+        elif family == socket.AF_NETLINK:
+            key += f"/{_NETLINK.get(protocol, protocol)}"
         return key
 
 

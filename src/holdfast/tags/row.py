@@ -7,8 +7,9 @@ A verdict is about a process that uses what the row names:
     unsafe    whoever uses it cannot be checkpointed, or is restored wrong
     untested  nobody has looked closely enough to say
 
-The effect says how it shows: none, carried, refused (by name, before anything is touched), failed (loudly), lost (silently), unseen (no
-interface shows it, so it is refused only where the kernel-state reader may run), missing (the engine needs it and it is not there).
+The effect says how it shows: none, carried, refused (by name, before anything is touched), failed (loudly), lost (silently), told (lost
+too, but listed under the kind's Loses and by check), unseen (no interface or no kind looks at it, so it is refused only where the
+kernel-state reader may run), missing (the engine needs it and it is not there).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ENGINES: tuple[str, ...] = ("native", "criu")
 READ_AT: dict[str, str] = {"criu": "4.2"}  # the version that an engine without one means: rows were read against it
 KINDS: tuple[str, ...] = ("kconfig", "space", "cmdline", "sysctl", "runtime")
 VERDICTS: tuple[str, ...] = ("safe", "partial", "unsafe", "untested")
-EFFECTS: tuple[str, ...] = ("none", "carried", "refused", "failed", "lost", "unseen", "missing", "unknown")
+EFFECTS: tuple[str, ...] = ("none", "carried", "refused", "failed", "lost", "told", "unseen", "missing", "unknown")
 PROOFS: tuple[str, ...] = ("rule", "read", "measured", "documented")
 
 FIXED = "-"  # as the only root of a row: no config of x86 switches these options off
@@ -108,9 +109,9 @@ def unseen(why: str, *, when: str = "set") -> tuple[On, ...]:
     return (On("unsafe", "unseen", why, when),)
 
 
-def untested(why: str = "", *, when: str = "set") -> tuple[On, ...]:
+def untested(why: str = "", *, when: str = "set", kernel: str = "") -> tuple[On, ...]:
     """Untested: nobody has looked."""
-    return (On("untested", "unknown", why, when),)
+    return (On("untested", "unknown", why, when, kernel),)
 
 
 def needed(why: str, *, when: str = "unset", partial: bool = False) -> tuple[On, ...]:

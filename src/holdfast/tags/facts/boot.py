@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import boot, failed, lost, nothing, partly, untested
+from holdfast.tags.row import boot, failed, lost, nothing, partly
 
 _DOC = "Linux Documentation/admin-guide/kernel-parameters.rst"
 
@@ -193,7 +193,7 @@ TAGS = (
         "audit",
         _DOC + " audit=",
         "read: loginuid may become immutable by audit rules (--loginuid-immutable)",
-        native=untested("a loginuid that cannot be set"),
+        native=partly("loginuid becomes the restorer's; told under Loses", "told", when="=1"),
         criu=partly("loginuid that cannot be set fails", "failed", when="=1"),
     ),
     boot(

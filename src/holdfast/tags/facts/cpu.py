@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import CARRY, INNER, RULE, carried, failed, nothing, option, partly, refused, space, untested
+from holdfast.tags.row import CARRY, INNER, RULE, carried, failed, nothing, option, partly, refused, space
 
 _NONE = "no mention in criu, compel and soccr of CRIU 4.2.1"
 
@@ -40,7 +40,7 @@ TAGS = (
         "code of the kernel in every process: a thread may have been stopped inside, and its layout changes",
         "vdso(7); Linux lib/vdso",
         "measured: CRIU 3.17.1 fails on 6.18, 'Unexpected rt vDSO area bounds': [vvar_vclock] lies between vvar and vdso (v6.13)",
-        native=partly("the image records which vdso it had; another one is patched or refused", "refused"),
+        native=partly("the image records which vdso it had; a restore beside another one is refused", "refused"),
         criu=(
             *failed("cannot start where [vvar_vclock] exists", version="..3.19", kernel="6.13.."),
             *partly("calls are redirected to the new vdso; a thread stopped inside the old one fails", "failed", version="4.0.."),
@@ -73,7 +73,7 @@ TAGS = (
         "side-channel mitigations, which a task may tighten for itself by prctl",
         "prctl(2) PR_SET_SPECULATION_CTRL; Linux Documentation/userspace-api/spec_ctrl.rst",
         "read: status keys Speculation_Store_Bypass and SpeculationIndirectBranch show them; " + _NONE,
-        native=partly("the default state is carried; one that a task chose shows in status and is refused"),
+        native=carried("speculation controls that the thread may choose"),
         criu=partly("a mitigation that a task chose is lost: a sandbox is weaker after a restore", "lost"),
         do="set it again after a restore, or choose the mitigation for the whole machine at boot",
     ),
@@ -112,7 +112,7 @@ TAGS = (
         "cache and bandwidth classes that tasks are put into",
         "Linux Documentation/filesystems/resctrl.rst; /proc/PID/cpu_resctrl_groups",
         "read: the class is named in /proc/PID/cpu_resctrl_groups; " + _NONE,
-        native=partly("tasks stay in the class of the restoring process", "lost"),
+        native=partly("tasks stay in the class of the restoring process", "told"),
         criu=partly("tasks stay in the class of the restoring process", "lost"),
         do="write the restored tids into the class again",
     ),
@@ -122,9 +122,7 @@ TAGS = (
         "entry code; system call user dispatch, set by prctl per thread (Wine)",
         "prctl(2) PR_SET_SYSCALL_USER_DISPATCH; ptrace(2) PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG (v6.4)",
         "read: only ptrace since v6.4 reads it; " + _NONE,
-        native=partly(
-            "a thread with dispatch on is refused where the kernel lets it be read (6.4), unseen before", "unseen", kernel="..6.3"
-        )
+        native=partly("a thread with dispatch on is unseen before 6.4", "unseen", kernel="..6.3")
         + partly("a thread with dispatch on is refused", kernel="6.4.."),
         criu=partly("lost: calls that were meant to be caught go through", "lost"),
         do="turn dispatch off before a dump",
@@ -145,7 +143,7 @@ TAGS = (
         "time sources; a task may forbid itself RDTSC by prctl",
         "prctl(2) PR_SET_TSC",
         "read: PR_GET_TSC shows it; " + _NONE,
-        native=untested("PR_GET_TSC needs an injected prctl; no native kind lists it"),
+        native=carried("PR_SET_TSC, and ARCH_SET_CPUID beside it"),
         criu=partly("PR_SET_TSC is lost", "lost"),
     ),
     space(

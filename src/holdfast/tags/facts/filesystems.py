@@ -171,7 +171,7 @@ TAGS = (
         "mappings of persistent memory without page cache; MAP_SYNC (VmFlag sf); /dev/dax",
         "mmap(2) MAP_SYNC; Linux Documentation/filesystems/dax.rst",
         "read: VmFlag sf has no entry in CRIU's table (criu/proc_parse.c)",
-        native=partly("a file mapping with VmFlag sf is carried only where that name is known, else refused; /dev/dax is refused"),
+        native=partly("a file mapping with VmFlag sf is refused; /dev/dax is refused"),
         criu=partly("MAP_SYNC is lost: stores are no longer durable without msync; /dev/dax fails", "lost"),
         do="map without MAP_SYNC in what is to be dumped",
     ),

@@ -42,7 +42,7 @@ TAGS = (
         "merging of equal pages, by madvise or for the whole process by prctl",
         "madvise(2) MADV_MERGEABLE; prctl(2) PR_SET_MEMORY_MERGE (v6.4)",
         "read: VmFlag mg; status key of ksm_stat; CRIU carries mg only",
-        native=partly("VmFlag mg is carried; PR_SET_MEMORY_MERGE shows as ksm_merge_any in /proc/PID/ksm_stat and is refused"),
+        native=carried("VmFlag mg and PR_SET_MEMORY_MERGE"),
         criu=partly("VmFlag mg is carried; PR_SET_MEMORY_MERGE is lost", "lost"),
     ),
     option(
@@ -51,9 +51,7 @@ TAGS = (
         "memory policies per task and per mapping; a home node",
         "set_mempolicy(2), mbind(2), set_mempolicy_home_node(2); numa(7)",
         "read: /proc/PID/numa_maps shows policies per mapping; " + _NONE,
-        native=partly(
-            "the default policy is carried; any other that numa_maps shows is refused; a task policy shows only to get_mempolicy inside"
-        ),
+        native=partly("policies of threads are carried; a policy of one mapping (mbind) is not looked at by any kind", "unseen"),
         criu=partly("the default policy comes back; mbind and set_mempolicy policies are lost", "lost"),
         do="set the policy again after a restore, or start under numactl both times",
     ),
@@ -109,7 +107,7 @@ TAGS = (
         "names of anonymous mappings (prctl PR_SET_VMA_ANON_NAME) and other marks on mappings",
         "prctl(2) PR_SET_VMA; proc_pid_maps(5) [anon:NAME]",
         "read: maps shows [anon:NAME] and [anon_shmem:NAME]",
-        native=partly("a named anonymous mapping keeps its contents; its name is carried or refused, never dropped", "refused"),
+        native=carried("names of private anonymous mappings"),
         criu=untested("no mention of [anon: in criu/proc_parse.c"),
     ),
     option(
@@ -118,7 +116,7 @@ TAGS = (
         "poisoned pages; a task's policy for them (PR_MCE_KILL)",
         "prctl(2) PR_MCE_KILL; madvise(2) MADV_HWPOISON",
         "read: PR_MCE_KILL_GET shows the policy; " + _NONE,
-        native=untested("the policy is readable only by an injected prctl; no native kind lists it"),
+        native=carried("PR_MCE_KILL policy of each thread"),
         criu=partly("the default policy comes back; another is lost", "lost"),
     ),
     option(
@@ -177,7 +175,7 @@ TAGS = (
         "linear address masking: the CPU ignores upper bits of pointers once a process asks",
         "Linux Documentation/arch/x86/x86_64 (v6.4); arch_prctl(2) ARCH_ENABLE_TAGGED_ADDR",
         "read: status x86_Thread_features has no word for it, arch_prctl ARCH_GET_UNTAG_MASK reads it; " + _NONE,
-        native=untested("readable only by an injected arch_prctl; no native kind lists it"),
+        native=refused("an untag_mask in status that is not at rest is refused"),
         criu=partly("processes that do not use it are fine; it is lost", "lost"),
         do="the boot parameter nolam turns it off",
     ),
@@ -187,7 +185,7 @@ TAGS = (
         "MAP_DROPPABLE memory, which the kernel may empty (VmFlag dp); vgetrandom in the vdso uses it",
         "mmap(2) MAP_DROPPABLE (v6.11); Linux lib/vdso/getrandom.c",
         "read: CRIU 4.2.1 criu/proc_parse.c reads dp; rule: VmFlags letters without a permanent name refuse a dump",
-        native=refused("VmFlag dp has no permanent name yet where the kind does not list it, and is then refused by its letters"),
+        native=carried("the area is made again; its contents may go at any time anyway"),
         criu=carried("VmFlag dp is mapped again (criu/proc_parse.c)", version="4.2.."),
         roots=FIXED,
     ),

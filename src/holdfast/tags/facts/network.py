@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import CARRY, INNER, RULE, failed, lost, nothing, option, partly, refused, space, untested
+from holdfast.tags.row import CARRY, INNER, RULE, carried, failed, lost, nothing, option, partly, refused, space, untested
 
 _SOCK = "rule: no native kind claims this family; read: CRIU criu/sockets.c collects unix, inet, packet and netlink sockets only"
 _REF = "sockets of this family are refused"
@@ -25,8 +25,7 @@ TAGS = (
         "unix(7); Linux net/unix/af_unix.c",
         CARRY,
         native=partly(
-            "socketpairs within the tree with queued data, bound and listening sockets; a peer outside and descriptors in flight are "
-            "refused"
+            "pairs and connections within the tree with queued data, listeners, names; a peer outside and descriptors in flight are refused"
         ),
         criu=partly("queues with one SCM_RIGHTS each; SO_PASSPIDFD and out-of-band bytes are lost", "lost"),
         do="close connections to the outside before a dump",
@@ -38,7 +37,8 @@ TAGS = (
         "ip(7), tcp(7), udp(7), raw(7); Linux net/ipv4",
         "rule: the native list is listening or bound TCP and UDP; read: CRIU criu/sk-inet.c, sk-tcp.c",
         native=partly(
-            "listening and bound sockets; an established connection is refused, or restored as reset when asked; raw and ping are refused"
+            "TCP that is not connected, UDP with nothing queued, every option that can be read and set; connections are refused or, "
+            "when asked, reset"
         ),
         criu=partly("established TCP with --tcp-established; options that its tables do not name are lost", "lost"),
         do="let clients reconnect",
@@ -58,7 +58,7 @@ TAGS = (
         "the same over IPv6, with flow labels and extension headers per socket",
         "ipv6(7); Linux net/ipv6",
         "rule: the native list is listening or bound TCP and UDP; read: CRIU criu/sk-inet.c",
-        native=partly("listening and bound sockets; established connections, raw sockets, flow labels and sticky headers are refused"),
+        native=partly("as for IPv4; flow label leases show nowhere by socket and are told as not checked", "told"),
         criu=partly("as for IPv4; flow labels and sticky headers are lost", "lost"),
         do="let clients reconnect",
     ),
@@ -77,7 +77,7 @@ TAGS = (
         "keys on TCP sockets (BGP)",
         "tcp(7) TCP_MD5SIG; Linux Documentation/networking/tcp_ao.rst",
         "read: TCP_AO_GET_KEYS (v6.7) reads no key material; no getter for MD5 keys; no mention in CRIU 4.2.1",
-        native=untested("keys of a listening socket show in inet_diag to root only; no native kind lists them"),
+        native=partly("keys need CAP_NET_ADMIN to be seen; where they are not they are told as lost", "told"),
         criu=lost("connections are no longer authenticated, or no longer work"),
         do="set keys again after a restore",
     ),
@@ -155,7 +155,7 @@ TAGS = (
         "netlink sockets: dumps in progress, group memberships, queued packets waiting for a verdict",
         "netlink(7); Linux net/netlink",
         "rule: no native kind claims AF_NETLINK; read: CRIU criu/sk-netlink.c stops on queued data",
-        native=refused("netlink sockets are refused"),
+        native=refused("netlink sockets are refused but for NETLINK_ROUTE, NETLINK_SOCK_DIAG and NETLINK_KOBJECT_UEVENT with empty queues"),
         criu=partly("port, groups and flags are carried; unread data fails the dump; NFQUEUE and conntrack subscriptions are lost", "lost"),
         do="close netlink sockets before a dump",
     ),
@@ -329,10 +329,7 @@ TAGS = (
         "busy polling set on sockets and epoll descriptors",
         "socket(7) SO_BUSY_POLL; epoll ioctl EPIOCSPARAMS (v6.9)",
         "read: EPIOCGPARAMS reads it; no mention in CRIU 4.2.1",
-        native=partly(
-            "SO_BUSY_POLL is read with the other options; parameters set on epoll by ioctl need an injected call and are not listed",
-            "unseen",
-        ),
+        native=carried("SO_BUSY_POLL and the epoll settings"),
         criu=partly("both are lost", "lost"),
     ),
     option(
@@ -341,7 +338,7 @@ TAGS = (
         "device memory for sockets; helpers",
         "Linux Documentation/networking/devmem.rst",
         "read: bindings belong to a netlink socket, which is refused",
-        native=partly("a devmem binding is held by a netlink socket, which is refused"),
+        native=partly("a devmem binding is held by a netlink socket of another protocol, which is refused"),
         criu=partly("a devmem binding is lost", "lost"),
     ),
     option(

@@ -102,7 +102,7 @@ TAGS = (
         "make-it-fail and fail-nth flags per task",
         "Linux Documentation/fault-injection/fault-injection.rst",
         "read: /proc/PID/make-it-fail and task/TID/fail-nth show them",
-        native=partly("tasks with the flags at 0 are carried; the flags begin at 0 again", "lost"),
+        native=partly("tasks with the flags at 0 are carried; the flags begin at 0 again", "told"),
         criu=partly("the flags are lost", "lost"),
     ),
     option(

@@ -268,7 +268,10 @@ TAGS = (
         "one scheduling group per session",
         "sched(7)",
         "read: kernel/sched/autogroup.c",
-        native=(*partly("an autogroup nice value is not kept", "lost", when="=1"), *nothing("not built", when="absent")),
+        native=(
+            *partly("the nice value of a session outside of the tree is the restorer's", "told", when="=1"),
+            *nothing("not built", when="absent"),
+        ),
         criu=(*partly("an autogroup nice value is lost", "lost", when="=1"), *nothing("not built", when="absent")),
     ),
     knob(
