@@ -122,6 +122,7 @@ def _unclaimed(subject: str, ev: Any, claims: list[str]) -> Refusal:
 
 def _strange_fdinfo(ev: Any, mine: list[Kind]) -> list[Refusal]:
     known = CORE_FDINFO.union(*(k.fdinfo_keys for k in mine))
+    found: list[str] = ev.info.keys()
     return [
         Refusal(
             "file.fdinfo_key",
@@ -130,6 +131,6 @@ def _strange_fdinfo(ev: Any, mine: list[Kind]) -> list[Refusal]:
             "a key that no kind of this file watches may be state that a restore would lose",
             "close the descriptor, or teach the kind",
         )
-        for key in ev.info.keys()
+        for key in found
         if key not in known
     ]
