@@ -51,15 +51,17 @@ class Restored(Record):
     fill_ns: int
     total_ns: int
     warnings: tuple[str, ...] = ()
+    child: int = 0  # of ours, which ends as the first process ends: its init, or itself
 
     def wait(self) -> int:
         """Wait for the end of the first process; its exit status, or minus the number of the signal that ended it.
 
+        Shape:   of a job of `holdfast run`, as its init says it: 128 + the number of the signal
         Raises:  usage.detached: it is not our child
         """
         if self.detached:
             raise UsageError("detached", f"pid {self.pid} is not our child", why="detach was asked for", do="watch it by pidfd_open(2)")
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
 
 
 def restore(
@@ -75,8 +77,8 @@ def restore(
         return _restore_detached(os.fspath(image), check, trust)
     from holdfast.engine import restore as engine  # only who restores pays for it
 
-    done, pid = engine.restore(os.fspath(image), check=check, trust=trust, progress=progress)
-    return Restored(pid, done.pids, check, False, done.fill_ns, done.total_ns, done.warnings)
+    done, child = engine.restore(os.fspath(image), check=check, trust=trust, progress=progress)
+    return Restored(done.pid, done.pids, check, False, done.fill_ns, done.total_ns, done.warnings, child)
 
 
 # By a process that ends at once: whoever adopts orphans here becomes the parent. It says what happened as JSON, through a pipe.

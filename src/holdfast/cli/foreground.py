@@ -7,6 +7,9 @@ which ends it with no process left.
 Job control follows what a shell does for a job: a program whose process group is its own gets the terminal that was ours; when it
 stops, we take the terminal back and stop too; when we are continued, it is. A program in our own group gets the
 keyboard's signals from the kernel, so those are not passed on a second time.
+
+The job of `holdfast run` is the child of its init, and the init ours; it says how the job ended, not that it was stopped. Where the job
+is in our own group, the keyboard's stop reaches us too, and we stop by it.
 Source:  signal(7), sigwaitinfo(2), termios(3) tcsetpgrp, credentials(7)
 """
 
@@ -28,7 +31,8 @@ else:
 HUP, INT, QUIT, USR1, USR2, ALRM, TERM, CHLD, CONT, STOP, TSTP, TTIN, TTOU, WINCH = 1, 2, 3, 10, 12, 14, 15, 17, 18, 19, 20, 21, 22, 28
 ENDS = frozenset((HUP, INT, QUIT, TERM))
 PASSED = ENDS | {USR1, USR2, ALRM, CONT, WINCH, TSTP}
-FROM_KEYBOARD = frozenset((INT, QUIT, TSTP, WINCH))
+FROM_KEYBOARD = frozenset((INT, QUIT, TSTP, TTIN, TTOU, WINCH))
+STOPS = frozenset((TSTP, TTIN, TTOU))
 SI_KERNEL = 0x80
 TIOCGPGRP, TIOCSPGRP = 0x540F, 0x5410
 
@@ -77,25 +81,36 @@ class Signals:
                 _signal.sigwait((number,))
                 raise Interrupted(number)
 
-    def stay(self, pid: int) -> int:
+    @property
+    def mask_before(self) -> int:
+        """The signals that were blocked before; bit n-1 for signal n."""
+        return sum(1 << (n - 1) for n in self._before)
+
+    def stay(self, pid: int, group: int = 0) -> int:
         """Wait for the end of the program; its exit status, or 128 + the signal that ended it.
 
-        Needs:   the program is our child
+        Shape:   `group`: of the program, where our child is not itself but its init
+        Needs:   the program, or its init, is our child
         """
-        terminal = _terminal(pid)
-        group = os.getpgid(pid)
+        terminal = None if group else _terminal(pid)
+        by_init = group != 0
+        group = group or os.getpgid(pid)
+        awaited = self._passed | ({CHLD, TTIN, TTOU} if by_init else {CHLD})
         if terminal is not None:
             terminal.give(group)
         try:
             while True:
-                info = _signal.sigwaitinfo(self._passed | {CHLD})
+                info = _signal.sigwaitinfo(awaited)
                 if info.si_signo == CHLD:
                     code = _state(pid, group, terminal)
                     if code is not None:
                         return code
                 elif info.si_signo == CONT:
                     self._go_on(pid, group, terminal)
-                elif not (info.si_signo in FROM_KEYBOARD and info.si_code == SI_KERNEL and group == os.getpgrp()):
+                elif info.si_signo in FROM_KEYBOARD and info.si_code == SI_KERNEL and group == os.getpgrp():
+                    if by_init and info.si_signo in STOPS:
+                        _stop()
+                elif info.si_signo in self._passed:
                     os.kill(pid, info.si_signo)
         finally:
             if terminal is not None:
@@ -104,7 +119,10 @@ class Signals:
     def _go_on(self, pid: int, group: int, terminal: Terminal | None) -> None:
         if terminal is not None and _foreground(terminal.fd) == terminal.ours:
             terminal.give(group)
-        os.killpg(group, CONT) if group != os.getpgrp() else os.kill(pid, CONT)
+        try:
+            os.killpg(group, CONT) if group != os.getpgrp() else os.kill(pid, CONT)
+        except ProcessLookupError:
+            return  # it has just ended
 
 
 # What became of the program: an exit code, or None while it lives; if it stopped, so do we.
@@ -117,10 +135,19 @@ def _state(pid: int, group: int, terminal: Terminal | None) -> int | None:
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
         if terminal is not None:
             terminal.give(terminal.ours)
-        # the kernel drops TSTP where nobody could continue us (an orphaned group, setpgid(2)); then we go on waiting
-        os.kill(os.getpid(), TSTP)
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (TSTP,))
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, (TSTP,))
+        _stop()
+
+
+# The kernel drops TSTP where nobody could continue us (an orphaned group, setpgid(2)); then we go on waiting.
+def _stop() -> None:
+    os.kill(os.getpid(), TSTP)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (TSTP,))
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (TSTP,))
+
+
+def ignored() -> frozenset[int]:
+    """The signals that this process ignores."""
+    return frozenset(n for n in (*range(1, 32), *range(34, 65)) if _signal.getsignal(n) == _signal.SIG_IGN)
 
 
 # Our terminal, if we have the foreground of it and the program is a group of its own in our session.

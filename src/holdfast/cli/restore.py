@@ -52,9 +52,9 @@ def main(words: Sequence[str]) -> int:
             signals.check()
             bar(done, total)
 
-        done, pid = restore(image, check=check, trust=trust, progress=progress)
+        done, child = restore(image, check=check, trust=trust, progress=progress)
         facts = {
-            "pid": pid,
+            "pid": done.pid,
             "pids": done.pids,
             "path": image.encode("utf-8", "surrogateescape"),
             "verified": check,
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
         output.say(output.Answer("restore", "LOSSY" if done.warnings else "OK", facts, lines), as_json)
         if given.flag("detach"):
             return 0
-        return signals.stay(pid)
+        return signals.stay(child, done.group if child != done.pid else 0)
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:

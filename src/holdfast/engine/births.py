@@ -110,7 +110,7 @@ class Births:
         pid = self._pid_of(int(rec.nspid), int(rec.nspid))
         process = Process(pid)
         thread = Thread(pid)
-        _first_stop(thread)
+        spawn.first_stop(thread)
         process.threads.append(thread)
         self.held.adopt(process)
         self.processes[name] = process
@@ -172,7 +172,7 @@ class Births:
         for tid in tids:
             ours = self._pid_of(int(rec.nspid), tid)
             thread = Thread(ours)
-            _first_stop(thread)
+            spawn.first_stop(thread)
             process.threads.append(thread)
             self.held.adopt_thread(thread)
             made = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
@@ -231,7 +231,7 @@ class Births:
         _run(by, program, self.tree[member])
         pid = self._pid_of(group, group)
         thread = Thread(pid)
-        _first_stop(thread)
+        spawn.first_stop(thread)
         hand = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
         assert by.area is not None
         hand.use_area(by.area)
@@ -285,14 +285,6 @@ def _alive(pid: int) -> bool:
             return f.read(1024).rpartition(b")")[2].split()[0] not in b"ZX"
     except OSError:
         return False
-
-
-def _first_stop(thread: Thread) -> None:
-    # a child that is traced from birth stops before its first instruction (ptrace(2), PTRACE_O_TRACECLONE and automatic attach)
-    status = thread.wait()
-    while status >> 16 != ptrace.EVENT_STOP:
-        ptrace.request(ptrace.CONT, thread.tid)
-        status = thread.wait()
 
 
 def _deliver(thread: Thread, signal: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from holdfast.engine import enclosure
 from holdfast.errors import TargetChanged
 from holdfast.kernel.procfs import listing
 from holdfast.kernel.procfs.maps import parse_maps, parse_smaps
@@ -59,6 +60,9 @@ def _process(tree: TreeEvidence, pid: int, parent: ProcessEvidence | None) -> Pr
     process.id = process_id(process.nspid)
     tree.processes.append(process)
     tree.by_nspid[status_nspid] = process
+    if len(tree.processes) == 1 and len(nspids) > 1:
+        tree.init = enclosure.init_of(int(pid), nspids)
+        tree.in_run = tree.init != 0
     process.zombie = process.status.state == "Z"
     return process
 

@@ -21,7 +21,6 @@ from holdfast.tracee import ptrace, spawn
 from holdfast.tracee.arch.x86_64 import SYSCALL_INSN, Registers
 from holdfast.tracee.gadget import Gadget
 from holdfast.tracee.inject import CallFailed
-from holdfast.tracee.names import Names
 from holdfast.tracee.seize import Held, Thread
 
 TYPE_CHECKING = False
@@ -29,9 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from holdfast.engine.plan import Action, Plan, PlannedPart
+    from holdfast.engine.plan import Action, Plan
+    from holdfast.engine.steps import PlannedPart
     from holdfast.image.read import Image
     from holdfast.tracee.inject import Hand
+    from holdfast.tracee.names import Names
 
 M64 = (1 << 64) - 1
 KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
@@ -48,6 +49,7 @@ class Outcome(Record):
     """
 
     pid: int
+    group: int  # process group of the first process
     pids: tuple[int, ...]
     rounds: int
     calls: int

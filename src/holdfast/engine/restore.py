@@ -6,11 +6,12 @@ import os
 import time
 
 from holdfast.engine import faults
+from holdfast.engine.enclosure import Enclosure
 from holdfast.engine.execute import Execution, Outcome, part_size, plan_layout
 from holdfast.engine.host import LiveHost
 from holdfast.engine.plan import Plan, make_plan
 from holdfast.engine.verify import verify
-from holdfast.errors import Differs, Refused
+from holdfast.errors import Differs, HoldfastError, Refused
 from holdfast.image import read
 from holdfast.kinds import registry
 from holdfast.kinds.evidence import Options
@@ -104,7 +105,7 @@ def restore(
 ) -> tuple[Outcome, Any]:
     """Restore an image as children of this process.
 
-    Shape:   the outcome, and the pid to wait for
+    Shape:   the outcome, and the pid to wait for: of the first process, or of its init where it has one
     Raises:  bad_image.*, refused.restore, kernel_lacks.*; differs.verify: the tree was destroyed
     """
     began = time.monotonic_ns()
@@ -112,32 +113,71 @@ def restore(
         prepared = prepare(image)
         tree = prepared.plan.draft.tree
         taken = frozenset(int(t) for p in tree.values() for t in p.threads)
-        execution = Execution(prepared.plan, image, prepared.hole, prepared.size)
-        stub = spawn.spawn_stub(taken)
+        space = enclosure_of(prepared)
+        execution = Execution(prepared.plan, image, prepared.hole, prepared.size, None if space is None else space.names)
+        stub = spawn.spawn_stub(taken) if space is None else space.stub(taken)
         with execution.filler as filler:
             try:
                 filler.check_digests()
-                execution.start(stub)
+                execution.start(stub, held=space is not None)
+                if space is not None:
+                    space.reap_stub()
                 execution.run(progress)
                 execution.settle()
                 if check:
                     checked(execution, prepared)
                 filler.checked()
+                warnings = named(execution, prepared, space)
+                group = os.getpgid(next(iter(execution.pids.values())))
                 pid = execution.let_go()
+                if space is not None:
+                    space.release(int(next(iter(tree.values())).nspid), max(taken))
             except BaseException:
                 execution.abandon()
-                _end(stub)
+                if space is None:
+                    _end(stub)
+                else:
+                    space.abandon()
                 raise
         outcome = Outcome(
             pid,
+            group,
             tuple(execution.pids.values()),
             len(prepared.plan.rounds),
             prepared.plan.calls,
             execution.fill_ns,
             time.monotonic_ns() - began,
-            tuple(image.warnings),
+            (*image.warnings, *warnings),
         )
-        return outcome, pid
+        return outcome, pid if space is None else space.init
+
+
+def enclosure_of(prepared: Prepared) -> Enclosure | None:
+    """The namespaces for a tree that `holdfast run` started; None for one of the host.
+
+    Raises:  kernel_lacks.namespaces: they cannot be made
+    """
+    run = next(iter(prepared.records.get("ns.run", {}).values()), None)
+    if run is None:
+        return None
+    users, groups = (tuple((r.inside, r.outside, r.count) for r in ranges) for ranges in (run.users, run.groups))
+    return Enclosure(users, groups, run.setgroups, run.name)
+
+
+def named(execution: Execution, prepared: Prepared, space: Enclosure | None) -> tuple[str, ...]:
+    """Give a job its name again; a warning where another job has it now."""
+    if space is None:
+        return ()
+    run = next(iter(prepared.records["ns.run"].values()))
+    if not run.name:
+        return ()
+    from holdfast.engine import jobs  # only jobs with a name need it
+
+    try:
+        jobs.register(run.name.decode("utf-8", "backslashreplace"), next(iter(execution.pids.values())), space.init)
+    except HoldfastError as cause:
+        return (f"the job has no name: {cause.what}",)
+    return ()
 
 
 def checked(execution: Execution, prepared: Prepared) -> None:
@@ -146,7 +186,7 @@ def checked(execution: Execution, prepared: Prepared) -> None:
     Raises:  differs.verify: with every difference
     """
     # what needs an option was decided at the dump: a connection that was restored as reset has an error to report, and may have it here
-    tree = execution.look(Options(reset_tcp=True))
+    tree = execution.look(Options(reset_tcp=True, shell_job=True, external_stdio=True))
     differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
     if differences:
         raise Differs(

@@ -99,7 +99,7 @@ class Registers:
     __slots__ = ("words",)
 
     def __init__(self, raw: bytes) -> None:
-        self.words = list(PRSTATUS.unpack(raw))
+        self.words: list[int] = list(PRSTATUS.unpack(raw))
 
     def __getitem__(self, name: str) -> int:
         return self.words[INDEX[name]]
