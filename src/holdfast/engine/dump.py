@@ -23,6 +23,7 @@ from holdfast.tracee.seize import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from holdfast.image.write import Sealed
@@ -155,8 +156,7 @@ class _Work:
         assert self.inside is not None
         for p in alive:
             hand = self.inside.hand(p.leader)
-            nspids = p.status.ns_tgids
-            made = twin.make(hand, lambda n, p=p, deep=len(nspids) > 1: global_pid(n, p.pid) if deep else n)  # type: ignore[misc]
+            made = twin.make(hand, _finder(p))
             if made is None:
                 self._end_twins()
                 return
@@ -245,6 +245,13 @@ class _Work:
                 self.held.release()
                 if self.inside is not None:
                     self.inside.dismiss()
+
+
+def _finder(process: ProcessEvidence) -> Callable[[int], int]:
+    # from a pid of the process's own namespace to ours
+    if len(process.status.ns_tgids) < 2:
+        return int
+    return lambda nspid: global_pid(nspid, process.pid)
 
 
 def _adopts(record: Any) -> bool:

@@ -1,8 +1,8 @@
 """Image to memory: put pages where they were, and make sure that they are the pages that were dumped.
 
 Large anonymous areas are filled by UFFDIO_COPY from two threads of ours: the kernel then need not clear a page that is written
-over. Everything else is written with process_vm_writev from the mapped image. The digests of the image are checked meanwhile, before the tree
-is let go.
+over. Everything else is written with process_vm_writev from the mapped image. The digests of the image are checked meanwhile, before
+the tree is let go.
 Source:  userfaultfd(2), ioctl_userfaultfd(2) UFFDIO_COPY, process_vm_writev(2)
 """
 
@@ -24,6 +24,7 @@ from holdfast.tracee.inject import CallFailed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from holdfast.image.pages import Run
     from holdfast.image.read import Image
@@ -71,7 +72,7 @@ class _Job:
     def _run(self, work: object, args: tuple[object, ...]) -> None:
         try:
             work(*args)  # type: ignore[operator]
-        except BaseException as e:
+        except BaseException as e:  # noqa: BLE001 - raised again by join, in the thread that asked
             self._error = e
         finally:
             self._done.release()
@@ -92,7 +93,7 @@ class Filler:
         self._files: dict[int, _Mapped] = {}
         self._digests: _Job | None = None
 
-    def __enter__(self) -> Filler:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,8 +184,8 @@ class Filler:
             pieces: list[tuple[int, int, int]] = []
             for run in mine:
                 base = self._mapped(run.file).address + run.offset
-                for at in range(0, run.pages * PAGE, CHUNK):
-                    pieces.append((int(run.start) + at, base + at, min(CHUNK, run.pages * PAGE - at)))
+                size = run.pages * PAGE
+                pieces += [(int(run.start) + at, base + at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)]
             jobs = [_Job(_copy, fd, pieces[k::2]) for k in (0, 1)]
             errors: list[BaseException] = []
             for job in jobs:

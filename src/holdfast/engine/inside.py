@@ -6,6 +6,7 @@ from types import GeneratorType
 
 from holdfast.errors import InternalError
 from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
+from holdfast.model.ids import Pid
 from holdfast.prog.call import Program
 from holdfast.prog.lower import ROW_SIZE
 from holdfast.tracee import gadget
@@ -85,7 +86,7 @@ class Inside:
                 hand.settle()
         for pid in list(self.areas):
             self.hands[pid].leave()
-            self._processes[pid].area = None
+            self._processes[Pid(pid)].area = None
             del self.areas[pid]
         self.hands.clear()
 

@@ -45,11 +45,10 @@ def verify(
     for (kind, ev), record in zip(admitted.carriers, now, strict=True):
         if record is not None:
             found.setdefault(kind.name, {})[ev.id] = record
-    out: list[Difference] = []
-    for refusal in admitted.admission.refusals:
-        out.append(Difference(refusal.kind, tree.id, "refused", "", str(refusal)))
+    out = [Difference(r.kind, tree.id, "refused", "", str(r)) for r in admitted.admission.refusals]
     for name, kind in kinds.items():
-        before, after = records.get(name, {}), found.get(name, {})
+        before: Mapping[Any, Any] = records.get(name, {})
+        after: Mapping[Any, Any] = found.get(name, {})
         if name in ignored:
             continue
         if kind.subject == "vma" and kind.claims:

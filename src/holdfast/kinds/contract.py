@@ -3,8 +3,9 @@
 A kind is one file with a record, up to six verbs, and one value `KIND`. Verbs, in this order:
 
     detect(ev) -> Claim | None          is it mine? cheap; no side effect; target running or stopped
-    refuse(ev, kernel) -> Iterator of Refusal, Loss or Unchecked       what I cannot carry; target running or stopped
-    dump(ev) -> record, None (nothing beside the default), or a dialogue that ends in one; Refused: only the task could tell   target stopped
+    refuse(ev, kernel) -> Iterator of Refusal, Loss or Unchecked      what I cannot carry; target running or stopped
+    dump(ev) -> record, None (nothing beside the default), or a dialogue that ends in one      target stopped
+                                        raises Refused where only the task could tell that it cannot be carried
     ready(rec, host) -> Iterator of Refusal     before a restore: is what it needs there, unchanged? reads only
     restore(rec, steps) -> None         emits steps; does nothing itself
     generate(draw) -> Program           makes such an object in a fresh task (for conformance tests and the hunter)
@@ -14,8 +15,9 @@ A dialogue is a generator that yields a Program to be run in the target and rece
 of all kinds into one run, so a question costs 0.3 us, not a round trip.
 
 Subjects: a kind is about a `tree`, a `process`, a `thread`, a `vma`, a `file` (one open file description) or an `inode` (a file
-without a name, or shared anonymous memory, that files and vmas of the tree lead to). For each vma, file and inode exactly one kind with claims=True must say yes, or the dump is refused. Kinds with claims=False are facets: they add
-what the object has beside (locks, an owner to signal, a policy). Process and thread kinds are all facets.
+without a name, or shared anonymous memory, that files and vmas of the tree lead to). For each vma, file and inode exactly one kind
+with claims=True must say yes, or the dump is refused. Kinds with claims=False are facets: they add what the object has beside
+(locks, an owner to signal, a policy). Process and thread kinds are all facets.
 
 Order of restore is declared: a part of a restore lists the keys that it needs, gives and ends; engine.plan sorts. Keys are words,
 own process implied (`mm`), or of another subject (`steps.key("fds", other_process_id)`):
@@ -174,7 +176,8 @@ class Part:
 
     def fixed(self, result: Arg) -> int:
         """A number, known now, at which the descriptor that a call returned can be used until this part ends: for structures
-        that hold a descriptor number. The caller closes it within the part."""
+        that hold a descriptor number. The caller closes it within the part.
+        """
         raise NotImplementedError
 
     def slot(self, file: ObjectId) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.model.record import Record, field
+from holdfast.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Difference(Record):
     field: str
     before: Any
     after: Any
-    matters: bool = field(default=True)
+    matters: bool = True
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object} {self.field}: {_short(self.before)} before, {_short(self.after)} after"

@@ -141,7 +141,7 @@ def _repair(table: mmap.mmap, rows: int, twins_at: int, descriptors: Mapping[int
             hand.use_area(Area(area, size))
         held.adopt_thread(thread)
         hands.append((hand, tid, process, size))
-    for hand, tid, process, size in hands:
+    for hand, _, process, size in hands:
         if size:
             before = descriptors.get(process, frozenset())
             for name in os.listdir(f"/proc/{process}/fd"):

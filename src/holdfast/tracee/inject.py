@@ -49,6 +49,7 @@ def quiet_signal(ignored: int, caught: int, pending: int) -> int:
     Shape:   masks as in /proc/PID/status, bit n-1 for signal n
     Source:  signal(7): SIGCHLD, SIGURG and SIGWINCH are ignored by default
     """
+    signal: int
     for signal in (SIGWINCH, SIGURG, SIGCHLD):
         if not (caught | pending) >> (signal - 1) & 1:
             return signal

@@ -1,7 +1,7 @@
 """Which pages of a process hold something of its own.
 
-Source:  PAGEMAP_SCAN of 52526ca7fdb9 ("fs/proc/task_mmu: implement IOCTL to get and optionally clear info about PTEs") (v6.7), ioctl_pagemap_scan(2);
-         older kernels: /proc/PID/pagemap, proc_pid_pagemap(5)
+Source:  ioctl_pagemap_scan(2); commit 52526ca7fdb9 ("fs/proc/task_mmu: implement IOCTL to get and optionally clear info about PTEs")
+         (v6.7); older kernels: /proc/PID/pagemap, proc_pid_pagemap(5)
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> l
             i += 1
         j = i
         while j < len(areas) and areas[j][0] < b:
-            s, e = max(a, areas[j][0]), min(b, areas[j][1])
-            if s < e:
-                out.append((s, e))
+            low, high = max(a, areas[j][0]), min(b, areas[j][1])
+            if low < high:
+                out.append((low, high))
             j += 1
     return out
 

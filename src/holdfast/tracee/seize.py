@@ -14,6 +14,10 @@ from holdfast.errors import Refused, TargetChanged
 from holdfast.tracee import ptrace
 from holdfast.tracee.arch.x86_64 import Registers
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 SIGSTOP = 19
 PATIENCE_S = 10.0
 
@@ -198,7 +202,7 @@ class Held:
         self._attached: dict[int, Thread] = {}
         self.options = ptrace.O_TRACESYSGOOD
 
-    def __enter__(self) -> Held:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

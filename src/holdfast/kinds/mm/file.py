@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from holdfast.kinds import areas, tasks
 from holdfast.kinds.contract import Claim, Kind, Refusal, verbs
-from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Difference, Host, Probes, Steps, Verdict
     from holdfast.kinds.evidence import VmaEvidence
+    from holdfast.model.ids import ObjectId
 
 AT_FDCWD = -100
 O_RDWR, O_CLOEXEC = 2, 0o2000000
@@ -121,7 +121,8 @@ def ready(rec: FileArea, host: Host) -> Iterator[Refusal]:
     elif st.st_size != rec.size or st.st_mtime_ns != rec.modified_ns:
         yield Refusal(
             "mm.file.changed",
-            f"{shown}, which the image maps, has changed: {st.st_size} bytes, modified {st.st_mtime_ns} ns, not {rec.size} and {rec.modified_ns}",
+            f"{shown}, which the image maps, has changed: "
+            f"{st.st_size} bytes, modified {st.st_mtime_ns} ns, not {rec.size} and {rec.modified_ns}",
             shown,
             "a mapped file is not part of an image; mapping another version would be quietly wrong",
             "put the file of the dump back, with its times",

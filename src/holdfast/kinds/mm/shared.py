@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from holdfast.kinds import areas
 from holdfast.kinds.contract import Claim, Kind, verbs
-from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Difference, Probes, Steps, Verdict
     from holdfast.kinds.evidence import VmaEvidence
+    from holdfast.model.ids import ObjectId
 
 LINK = b"/dev/zero (deleted)"
 MREMAP_MAYMOVE, MREMAP_FIXED = 1, 2

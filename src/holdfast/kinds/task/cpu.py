@@ -106,7 +106,7 @@ def _exact(call: str, regs: dict[str, int]) -> bool:
 def dump(ev: ThreadEvidence) -> Cpu:
     """The state at the stop."""
     assert ev.stopped is not None
-    return Cpu(*PRSTATUS.unpack(ev.stopped.registers), ev.stopped.xstate)
+    return Cpu(**dict(zip(REGISTERS, PRSTATUS.unpack(ev.stopped.registers), strict=True)), xstate=ev.stopped.xstate)
 
 
 def restore(rec: Cpu, steps: Steps) -> None:

@@ -8,7 +8,6 @@ Sources:  open(2), fcntl(2) F_GETFD, kcmp(2) KCMP_FILE.
 from __future__ import annotations
 
 from holdfast.kinds.contract import Claim, Kind, Struct, verbs
-from holdfast.model.ids import Fd, ObjectId
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Steps
     from holdfast.kinds.evidence import ProcessEvidence
+    from holdfast.model.ids import Fd, ObjectId
 
 
 class Descriptor(Record):
