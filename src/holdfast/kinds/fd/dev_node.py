@@ -35,13 +35,8 @@ DEVICES = {(1, 3): "null", (1, 5): "zero", (1, 7): "full", (1, 8): "random", (1,
 WATCHES = (Struct("file"),)
 
 
-def _device(rdev: int) -> tuple[int, int]:
-    # as glibc's gnu_dev_major and gnu_dev_minor read it
-    return (rdev >> 8 & 0xFFF) | (rdev >> 32 & ~0xFFF), (rdev & 0xFF) | (rdev >> 12 & ~0xFF & 0xFFFFFFFF)
-
-
 def detect(ev: FileEvidence) -> Claim | None:
-    if ev.link[:1] != b"/" or ev.flags & files.PATH or not S_ISCHR(ev.stat.st_mode) or _device(ev.stat.st_rdev) not in DEVICES:
+    if ev.link[:1] != b"/" or ev.flags & files.PATH or not S_ISCHR(ev.stat.st_mode) or files.device(ev.stat.st_rdev) not in DEVICES:
         return None
     return Claim(files.shown(ev.link))
 
@@ -60,12 +55,12 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 
 def dump(ev: FileEvidence) -> DevNode:
-    return DevNode(ev.link, DEVICES[_device(ev.stat.st_rdev)], files.names(ev.flags))
+    return DevNode(ev.link, DEVICES[files.device(ev.stat.st_rdev)], files.names(ev.flags))
 
 
 def ready(rec: DevNode, host: Host) -> Iterator[Refusal]:
     st = host.stat(rec.path)
-    if st is None or not S_ISCHR(st.st_mode) or DEVICES.get(_device(st.st_rdev)) != rec.device:
+    if st is None or not S_ISCHR(st.st_mode) or DEVICES.get(files.device(st.st_rdev)) != rec.device:
         path = files.shown(rec.path)
         yield Refusal(
             "fd.dev_node.missing", f"{path} is not the device {rec.device}", path, "it was open", "make the device node (mknod(1))"

@@ -1,0 +1,237 @@
+"""fd.pty: a pseudo terminal whose master is in the tree, and its open slaves.
+
+Carries:  number, settings (termios), window size, lock, packet mode, exclusive mode, owner and mode of the slave, whether the slave
+          has been closed; flags of each end.
+Loses:    in line mode, what was typed of a line that is not finished (told as a loss); that output was stopped by ^S. Data that waits
+          on either side is refused. A number above 12 comes back only if it is the lowest free one.
+Sources:  pty(7), ioctl_tty(2), ptmx(4), Linux drivers/tty/pty.c, drivers/tty/n_tty.c.
+"""
+
+from __future__ import annotations
+
+from holdfast.kinds import files, terminals
+from holdfast.kinds.contract import Claim, FdinfoKey, Kind, Loss, Refusal, Struct, compare_fields, verbs
+from holdfast.kinds.terminals import Settings  # noqa: TC001 - a field's type is looked up here
+from holdfast.model.record import Record, field
+from holdfast.prog.call import Out, Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.kinds.contract import Difference, Entry, Part, Probes, Steps, Verdict
+    from holdfast.kinds.evidence import FileEvidence
+    from holdfast.model.ids import ObjectId
+    from holdfast.prog.call import Arg, Call
+
+TIOCGPTN, TIOCSPTLCK, TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
+TIOCPKT, TIOCGPKT, TIOCEXCL, TIOCGEXCL = 0x5420, 0x80045438, 0x540C, 0x80045440
+TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCGPTPEER = 0x5413, 0x5414, 0x541B, 0x5441
+F_DUPFD_CLOEXEC = 1030
+# numbers that are free in a task until its descriptors are put in place: the engine uses none below 16
+LOW, HIGH, ASIDE = 3, 15, 64
+
+
+class Pty(Record):
+    """One end of a pseudo terminal; what is of the terminal itself stands with its master only."""
+
+    number: int
+    end: str  # master, slave
+    path: bytes
+    flags: tuple[str, ...]
+    settings: Settings | None = field(default=None)
+    rows: int = 0
+    columns: int = 0
+    width: int = field(default=0, unit="pixels")
+    height: int = field(default=0, unit="pixels")
+    locked: bool = False  # TIOCSPTLCK: the slave cannot be opened
+    packets: bool = False  # TIOCPKT
+    exclusive: bool = False  # TIOCEXCL
+    slave_closed: bool = False  # nobody has the slave open any more
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0
+
+
+WATCHES = (Struct("tty_struct"), Struct("n_tty_data"), Struct("ktermios"), FdinfoKey("tty-index"))
+
+
+def detect(ev: FileEvidence) -> Claim | None:
+    which = terminals.end(ev)
+    if which is None or (terminals.outside(ev) and ev.tree.options.shell_job):
+        return None
+    return Claim(f"{files.shown(ev.link)} {which[1]}")
+
+
+def _slave_path(index: int) -> bytes:
+    return b"/dev/pts/%d" % index
+
+
+def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
+    yield from files.unknown_flags(ev, "fd.pty")
+    yield from files.lost_name(ev, "fd.pty")
+    which = terminals.end(ev)
+    assert which is not None
+    who = files.who(ev)
+    if terminals.outside(ev):
+        yield Refusal(
+            "fd.pty.outside",
+            f"{who} is the terminal {files.shown(ev.link)}, whose master is not in the tree",
+            ev.where,
+            "whoever shows that terminal would be left with one that nobody uses; pty(7)",
+            "redirect it, dump the tree that holds the master, or use --shell-job to take the restorer's terminal",
+        )
+        return
+    if ev.borrowed.ioctl_int(FIONREAD):
+        yield Refusal(
+            "fd.pty.pending",
+            f"{who} has {ev.borrowed.ioctl_int(FIONREAD)} bytes waiting to be read",
+            ev.where,
+            "data that waits in a terminal cannot be looked at without taking it; drivers/tty/n_tty.c",
+            "let the program read it, and retry",
+        )
+    if which[0] != "master":
+        return
+    raw = ev.borrowed.ioctl_bytes(terminals.TCGETS2, bytes(44))
+    try:
+        found = terminals.settings(raw)
+    except ValueError as e:
+        yield Refusal(
+            "fd.pty.settings",
+            f"{who} has settings that Holdfast does not know: {e}",
+            ev.where,
+            "ioctl_tty(2) TCGETS2",
+            "see `holdfast drift`",
+        )
+        return
+    if found.discipline:
+        yield Refusal(
+            "fd.pty.discipline",
+            f"{who} has line discipline {found.discipline}",
+            ev.where,
+            "only N_TTY is carried; ioctl_tty(2) TIOCSETD",
+            "",
+        )
+    if "ICANON" in found.local:
+        yield Loss(
+            "fd.pty", ev.id, "what was typed of an unfinished line is lost", "in line mode the kernel shows only finished lines; FIONREAD"
+        )
+    if files.tree_stat(ev.process, _slave_path(which[1])) is None:
+        yield Refusal(
+            "fd.pty.path", f"{who}: there is no {files.shown(_slave_path(which[1]))}", ev.where, "it is of another devpts mount", ""
+        )
+
+
+def dump(ev: FileEvidence) -> Pty:
+    which = terminals.end(ev)
+    assert which is not None
+    sort, index = which
+    if sort == "slave":
+        return Pty(index, sort, ev.link, files.names(ev.flags))
+    b = ev.borrowed
+    size = b.ioctl_bytes(TIOCGWINSZ, bytes(8))
+    rows, columns, width, height = (int.from_bytes(size[i : i + 2], "little") for i in (0, 2, 4, 6))
+    st = files.tree_stat(ev.process, _slave_path(index))
+    assert st is not None
+    uid, gid = files.owner(ev.process, st)
+    return Pty(
+        index,
+        sort,
+        ev.link,
+        files.names(ev.flags),
+        terminals.settings(b.ioctl_bytes(terminals.TCGETS2, bytes(44))),
+        rows,
+        columns,
+        width,
+        height,
+        b.ioctl_int(TIOCGPTLCK) != 0,
+        b.ioctl_int(TIOCGPKT) != 0,
+        b.ioctl_int(TIOCGEXCL) != 0,
+        bool(b.poll(0) & files.POLLHUP),
+        uid,
+        gid,
+        st.st_mode & 0o7777,
+    )
+
+
+# --- restore
+
+
+def restore(rec: Pty, steps: Steps) -> None:
+    masters = sorted((m for m in steps.mates if m.record.end == "master"), key=lambda m: int(m.record.number))
+    part = steps.part(needs=("born", "paths", "caps"))
+    low = [m for m in masters if m.record.number <= HIGH - LOW]
+    if low:
+        _open_by_number(part, low)
+    for m in masters[len(low) :]:
+        fd = files.open_again(part, m.record.path, files.RDWR | terminals.O_NOCTTY)
+        out, scale = Out(8), part.call("memfd_create", b"pty\0", 1)
+        part.call("ioctl", fd, TIOCGPTN, out)
+        part.call("lseek", scale, Word(out), files.SEEK_SET, check=m.record.number)  # else a lower number is free, or this one is not
+        part.call("close", scale)
+        _settle(part, fd, m)
+        part.opened(fd, m.id)
+    of = {m.record.number: m.id for m in masters}
+    for mate in steps.mates:
+        if mate.record.end == "slave":
+            again = steps.part(needs=("born", "paths", "caps", of[mate.record.number]))
+            flags = files.bits(mate.record.flags) & ~files.ASYNC | terminals.O_NOCTTY
+            if flags & files.LARGEFILE:
+                fd = files.open_again(again, mate.record.path, flags)
+            else:  # the kernel sets O_LARGEFILE in every open: this one was opened through its master, as openpty(3) does
+                fd = again.call("ioctl", again.slot(of[mate.record.number]), TIOCGPTPEER, flags)  # O_CLOEXEC would stay with the file
+            again.opened(fd, mate.id)
+
+
+def _open_by_number(part: Part, masters: Sequence[Entry]) -> None:
+    # A master gets the lowest free number, so one of the first N+1 has number N, if that is free. Each is put at descriptor LOW + its
+    # number; the sum is made by a seek. Then those that are wanted stand at known descriptors, and the others go.
+    scale = _aside(part, part.call("memfd_create", b"pty\0", 1))
+    for _ in range(masters[-1].record.number + 1):
+        out = Out(8)
+        fd = _aside(part, files.open_again(part, masters[0].record.path, files.RDWR | terminals.O_NOCTTY))
+        part.call("ioctl", fd, TIOCGPTN, out)
+        part.call("lseek", scale, LOW, files.SEEK_SET, check=LOW)
+        place = part.call("lseek", scale, Word(out), 1)  # SEEK_CUR
+        part.call("dup3", fd, place, files.CLOEXEC, check="any")  # a number far above all that are wanted may have no room
+        part.call("close", fd)
+    part.call("close", scale)
+    for m in masters:
+        fd = LOW + m.record.number
+        _settle(part, fd, m)
+        part.opened(fd, m.id)
+    part.call("close_range", LOW, HIGH, 0)
+
+
+def _aside(part: Part, fd: Call) -> Call:
+    moved = part.call("fcntl", fd, F_DUPFD_CLOEXEC, ASIDE)
+    part.call("close", fd)
+    return moved
+
+
+def _settle(part: Part, fd: Arg, m: Entry) -> None:
+    rec = m.record
+    path = _slave_path(rec.number) + b"\0"
+    part.call("fchownat", files.AT_FDCWD, path, rec.uid, rec.gid, 0x100)  # AT_SYMLINK_NOFOLLOW
+    part.call("chmod", path, rec.mode)
+    part.call("ioctl", fd, terminals.TCSETS2, terminals.termios2(rec.settings))
+    if rec.rows or rec.columns or rec.width or rec.height:
+        size = b"".join(n.to_bytes(2, "little") for n in (rec.rows, rec.columns, rec.width, rec.height))
+        part.call("ioctl", fd, TIOCSWINSZ, size)
+    if rec.packets:
+        part.call("ioctl", fd, TIOCPKT, (1).to_bytes(4, "little"))
+    part.call("ioctl", fd, TIOCSPTLCK, bytes(4))
+    if rec.slave_closed:
+        part.call("close", files.open_again(part, path[:-1], files.RDWR | terminals.O_NOCTTY))
+    if rec.locked:
+        part.call("ioctl", fd, TIOCSPTLCK, (1).to_bytes(4, "little"))
+    if rec.exclusive:
+        part.call("ioctl", fd, TIOCEXCL, 0)
+    part.call("fcntl", fd, files.F_SETFL, files.bits(rec.flags) & files.SETTABLE)
+
+
+def compare(before: Pty, after: Pty, where: ObjectId) -> Iterator[Difference]:
+    return compare_fields("fd.pty", where, before, after)
+
+
+KIND = Kind("fd.pty", record=Pty, subject="file", claims=True, watches=WATCHES, verbs=verbs(__name__), group=lambda rec: "pty")

@@ -1,0 +1,125 @@
+"""What fd.pty and task.controlling_terminal promise, kept by a real dump and restore."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import holdfast
+from holdfast.errors import Refused
+from tests import harness
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAIR = """
+import termios
+def pair():
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(master, 0x40045431, bytes(4))
+    number = int.from_bytes(fcntl.ioctl(master, 0x80045430, bytes(4)), "little")
+    return master, os.open("/dev/pts/%d" % number, os.O_RDWR | os.O_NOCTTY), number
+"""
+
+
+def test_settings_size_and_numbers_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        PAIR
+        + """
+spare, first, second = pair(), pair(), pair()
+os.close(spare[0]), os.close(spare[1])                   # a lower number is free again
+m, s, n = second
+settings = termios.tcgetattr(s)
+settings[3] &= ~(termios.ICANON | termios.ECHO)
+settings[6][termios.VINTR] = b"\\x07"
+termios.tcsetattr(s, termios.TCSANOW, settings)
+fcntl.ioctl(m, 0x5414, struct.pack("HHHH", 50, 132, 1, 2))
+fcntl.ioctl(m, 0x5420, (1).to_bytes(4, "little"))         # packet mode
+os.set_blocking(first[0], False)
+numbers = first[2], second[2]
+pause()
+say([os.ttyname(x[1]) == "/dev/pts/%d" % k for x, k in zip((first, second), numbers)])
+say(termios.tcgetattr(s)[3] & (termios.ICANON | termios.ECHO))
+say(termios.tcgetattr(s)[6][termios.VINTR].hex())
+say(struct.unpack("HHHH", fcntl.ioctl(s, 0x5413, bytes(8))))
+os.write(m, b"abc")
+say(os.read(s, 10).decode())
+os.write(s, b"out")
+say(os.read(m, 10).hex())                                # with the packet's first byte
+say([os.get_blocking(first[0]), os.get_blocking(m)])
+os.write(first[0], b"line\\n")
+say(os.read(first[1], 10).decode())
+say(os.read(first[0], 20).decode())                      # the echo
+os.close(s)
+try:
+    os.read(m, 10)
+except OSError as e:
+    say(str(e))
+""",
+    )
+    assert trip.said == trip.control
+    assert len(trip.losses) == 1  # the other one is in line mode
+
+
+SESSION = """
+import pty
+child, master = pty.fork()
+if not child:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.close(os.open("/dev/tty", os.O_RDWR))
+    JOB
+    ready()
+    signal.sigwait({signal.SIGINT})
+    os.close(os.open("/dev/tty", os.O_RDWR))
+    os.write(0, b"interrupted")
+    os._exit((os.tcgetpgrp(0) == os.getpgrp()) + 2 * (os.getsid(0) == os.getpid()) + 4 * os.isatty(1))
+wait()
+os.write(master, b"\\x03")                              # ^C: to the foreground group
+out = b""
+while b"interrupted" not in out:
+    out += os.read(master, 100)
+say(out.decode())
+say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_session_of_one_process_keeps_its_terminal_and_its_foreground(tmp_path: Path) -> None:
+    trip = harness.roundtrip(tmp_path, SESSION.replace("JOB", "pass"))
+    assert trip.said == trip.control == ["^Cinterrupted", 7]
+
+
+def test_a_session_of_several_processes_is_refused(tmp_path: Path) -> None:
+    source = SESSION.replace("JOB", "os.fork() or (signal.sigwait({signal.SIGINT}), os._exit(0))")
+    assert harness.refused(tmp_path, source) == ["task.controlling_terminal.members"]
+
+
+def test_a_terminal_whose_master_is_elsewhere_is_refused(tmp_path: Path) -> None:
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    os.set_inheritable(master, False)
+    subject = harness.start(
+        tmp_path,
+        """
+        fcntl.ioctl(MASTER, 0x40045431, bytes(4))
+        slave = os.open("/dev/pts/%d" % int.from_bytes(fcntl.ioctl(MASTER, 0x80045430, bytes(4)), "little"), os.O_RDWR | os.O_NOCTTY)
+        os.close(MASTER)
+        pause()
+        """.replace("MASTER", str(master)),
+        keep=[master],
+    )
+    try:
+        with pytest.raises(Refused) as e:
+            holdfast.dump(subject.pid, tmp_path / "image")
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()
+        os.close(master)
+    assert [r.code for r in e.value.refusals] == ["fd.pty.outside"]
+
+
+def test_data_that_waits_is_refused(tmp_path: Path) -> None:
+    codes = harness.refused(tmp_path, PAIR + "m, s, n = pair()\nos.write(s, b'x')\npause()\nsay(os.read(m, 5).decode())")
+    assert codes == ["fd.pty.pending"]
