@@ -11,8 +11,6 @@ and the security label that a socket keeps of its maker, times finer than the re
 
 from __future__ import annotations
 
-import ctypes
-import os
 from errno import EACCES, ENODEV, EPERM
 
 from holdfast.kernel.uapi.sockopts import KNOWN_TO, ROWS, level_of
@@ -43,6 +41,8 @@ _SIZES = {"u64": 8, "time": 16, "pair": 8, "text": 16, "bytes": LONGEST}
 _FORMS = {row[0]: row[2] for row in ROWS}
 _NUMBERS = {row[0]: row[1] for row in ROWS}
 _RULES = {row[0]: row[4] for row in ROWS}
+# name, level, number, bytes to ask for (0: an int), sockets
+_QUESTIONS = tuple((row[0], level_of(row[0]), row[1], _SIZES.get(row[2], 0), row[3]) for row in ROWS)
 # which of the table's letters apply: family and protocol
 _SORTS = {(AF_UNIX, 0): "au", (AF_INET, 6): "ait", (AF_INET, 17): "aid", (AF_INET6, 6): "ai6t", (AF_INET6, 17): "ai6d"}
 # an option that changes another: where the first is set, the second has to be told whatever its value
@@ -50,7 +50,6 @@ _COUPLED = {"IP_TOS": ("SO_PRIORITY",), "SO_SNDBUF": ("SO_BUF_LOCK",), "SO_RCVBU
 # headers in every packet lower what the kernel says of a segment's size, whether or not a program set one
 _SEGMENT = "TCP_MAXSEG"
 _HEADERS = frozenset(("IP_OPTIONS", "IPV6_HOPOPTS", "IPV6_RTHDRDSTOPTS", "IPV6_RTHDR", "IPV6_DSTOPTS"))
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Option(Record):
@@ -78,10 +77,10 @@ def _letters(sort: tuple[int, int, int]) -> str:
 def _read(sock: Socket, letters: str, only: Iterable[str] | None = None) -> Values:
     out: Values = {}
     ask = sock.getsockopt
-    for name, option, form, where, _, _ in ROWS:
+    for name, level, option, size, where in _QUESTIONS:
         if where in letters and (only is None or name in only):
             try:
-                out[name] = ask(level_of(name), option) if form == "int" else ask(level_of(name), option, _SIZES[form])
+                out[name] = ask(level, option, size) if size else ask(level, option)
             except OSError as e:
                 if e.errno in (EPERM, EACCES, ENODEV):
                     out[name] = b"unreadable"
@@ -181,30 +180,11 @@ def packet_filter(ev: FileEvidence) -> bytes | None:
     Source:  socket(7) SO_GET_FILTER, Linux net/core/filter.c sk_get_filter: EACCES where there is no original program
     """
     try:
-        # the length is counted in instructions, not bytes, and nothing is copied where it is 0
-        count = _filter_length(ev.borrowed.fd)
-        return _filter(ev.borrowed.fd, count) if count else b""
+        return sockets.counted_getsockopt(ev, SOL_SOCKET, SO_ATTACH_FILTER, SOCK_FILTER)
     except OSError as e:
         if e.errno == EACCES:
             return None
         raise
-
-
-def _filter_length(fd: int) -> int:
-    length = ctypes.c_uint32(0)
-    if _libc.getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, None, ctypes.byref(length)) < 0:
-        number_ = ctypes.get_errno()
-        raise OSError(number_, os.strerror(number_))
-    return length.value
-
-
-def _filter(fd: int, count: int) -> bytes:
-    room = ctypes.create_string_buffer(count * SOCK_FILTER)
-    length = ctypes.c_uint32(count)
-    if _libc.getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, room, ctypes.byref(length)) < 0:
-        number_ = ctypes.get_errno()
-        raise OSError(number_, os.strerror(number_))
-    return room.raw
 
 
 def option_verdicts(ev: FileEvidence, kind: str) -> Iterator[Verdict]:

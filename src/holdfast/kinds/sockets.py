@@ -5,9 +5,8 @@ Kinds may not import each other, and these questions are the same for all of the
 
 from __future__ import annotations
 
-import ctypes
 import os
-from errno import EACCES, EPERM
+from errno import EACCES, EPERM, ERANGE
 
 from holdfast.kinds import files
 from holdfast.kinds.contract import Refusal, Unchecked
@@ -38,7 +37,6 @@ CLOEXEC = 0o2000000
 POLLIN, POLLPRI, POLLERR, POLLHUP, POLLRDHUP = 1, 2, 8, 16, 0x2000
 FIONREAD, SIOCOUTQ = 0x541B, 0x5411
 NOBODY = 0xFFFFFFFF
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Maker(Record):
@@ -112,12 +110,51 @@ def getsockopt_filled(ev: FileEvidence, level: int, option: int, asked: bytes, r
 
     Raises:  OSError: as getsockopt(2)
     """
+    import ctypes  # the tracer has it already; who only reads images does not
+
     buffer = ctypes.create_string_buffer(asked, room)
     length = ctypes.c_uint32(room)
-    if _libc.getsockopt(ev.borrowed.fd, level, option, buffer, ctypes.byref(length)) < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    if _libc().getsockopt(ev.borrowed.fd, level, option, buffer, ctypes.byref(length)) < 0:
+        raise last_error()
     return buffer.raw[: length.value]
+
+
+def counted_getsockopt(ev: FileEvidence, level: int, option: int, unit: int) -> bytes:
+    """The answer of a getter whose length counts units of several bytes, such as SO_GET_FILTER.
+
+    Raises:  OSError: as getsockopt(2)
+    """
+    import ctypes  # as above
+
+    length = ctypes.c_uint32(0)
+    if _libc().getsockopt(ev.borrowed.fd, level, option, None, ctypes.byref(length)) < 0:
+        raise last_error()
+    if not length.value:
+        return b""
+    buffer = ctypes.create_string_buffer(length.value * unit)
+    if _libc().getsockopt(ev.borrowed.fd, level, option, buffer, ctypes.byref(length)) < 0:
+        raise last_error()
+    return buffer.raw
+
+
+_c: Any = None
+
+
+def _libc() -> Any:
+    global _c
+    if _c is None:
+        import ctypes  # opening the C library takes longer than all questions of a small tree
+
+        _c = ctypes.CDLL(None, use_errno=True)
+    return _c
+
+
+def last_error() -> OSError:
+    """What the last call into the C library failed with."""
+    import ctypes  # as above
+
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))
 
 
 def inode(ev: FileEvidence) -> int:
@@ -209,16 +246,15 @@ def in_namespace(process: ProcessEvidence, make: Callable[[], int]) -> int:
     try:
         there = os.open(f"/proc/{int(process.pid)}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if _libc.setns(there, CLONE_NEWNET) < 0:
-                number_ = ctypes.get_errno()
-                raise OSError(number_, os.strerror(number_), f"/proc/{int(process.pid)}/ns/net")
+            if _libc().setns(there, CLONE_NEWNET) < 0:
+                raise last_error()
         finally:
             os.close(there)
         try:
             return make()
         finally:
-            if _libc.setns(back, CLONE_NEWNET) < 0:
-                raise OSError(ctypes.get_errno(), "cannot return to the own network namespace")
+            if _libc().setns(back, CLONE_NEWNET) < 0:
+                raise last_error()
     finally:
         os.close(back)
 
@@ -287,17 +323,28 @@ def maker(ev: FileEvidence) -> Maker | None:
 
     Source:  unix(7) SO_PEERCRED, SO_PEERGROUPS; Linux net/core/sock.c sk_getsockopt
     """
+    return once(ev, "maker", lambda: _maker(ev))
+
+
+def _maker(ev: FileEvidence) -> Maker | None:
     raw = ev.borrowed.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
     pid, uid, gid = number(raw[:4]), int.from_bytes(raw[4:8], "little"), int.from_bytes(raw[8:], "little")
     if uid == NOBODY and pid == 0:
         return None
     process = next((p for p in ev.tree.processes if int(p.pid) == pid and not p.zombie), None)
-    try:
-        listed = ev.borrowed.getsockopt(SOL_SOCKET, SO_PEERGROUPS, 1 << 18)
-    except OSError:
-        listed = b""  # ENODATA: none
+    listed = _peer_groups(ev)
     groups = tuple(inner(ev.process, "gid_map", int.from_bytes(listed[i : i + 4], "little")) for i in range(0, len(listed), 4))
     return Maker(None if process is None else process.id, inner(ev.process, "uid_map", uid), inner(ev.process, "gid_map", gid), groups)
+
+
+def _peer_groups(ev: FileEvidence) -> bytes:
+    for size in (256, 1 << 18):  # a process has at most 65536 groups
+        try:
+            return ev.borrowed.getsockopt(SOL_SOCKET, SO_PEERGROUPS, size)
+        except OSError as e:
+            if e.errno != ERANGE:
+                break  # ENODATA: none
+    return b""
 
 
 def inner(process: ProcessEvidence, table: str, outer: int) -> int:
