@@ -15,7 +15,10 @@ from holdfast.kernel.uapi import defines
 
 LEDGER = os.path.join(os.path.dirname(__file__), "..", "..", "ledger")
 KERNELS = ("6.1", "6.12")
-PREFIX = {"vm": "VM_", "mmf": "MMF_", "pf": "PF_", "pfa": "PFA_", "tif": "TIF_", "signal-struct": "SIGNAL_", "shmem": "SHMEM_F_"}
+PREFIX = {"vm": "VM_", "mmf": "MMF_", "pf": "PF_", "pfa": "PFA_", "tif": "TIF_", "signal-struct": "SIGNAL_", "shmem": "SHMEM_F_"} | {
+    "sched_flag": "SCHED_FLAG_",
+    "sa_flags": "SA_",
+}
 NUMBERS = {"mmf", "pfa", "tif"}  # these #defines are bit numbers, the others masks
 INCLUDES = ["linux/mm.h", "linux/sched/coredump.h", "linux/sched.h", "linux/sched/signal.h", "linux/shmem_fs.h"]
 NOT_FLAGS = re.compile(
@@ -29,7 +32,7 @@ def defined(series: str) -> dict[str, int | None]:
         headers = defines.fetched(debian.choose(debian.available(), f"{series}/cloud"))
     except HoldfastError as error:
         pytest.skip(f"{error.what}; reach a Debian mirror, then make test ARGS='{__file__}'")
-    found = defines.values(headers, INCLUDES, r"(VM|MMF|PF|PFA|TIF|SIGNAL|SHMEM_F)_[A-Z0-9_]+")
+    found = defines.values(headers, INCLUDES, r"(VM|MMF|PF|PFA|TIF|SIGNAL|SHMEM_F|SCHED_FLAG|SA)_[A-Z0-9_]+")
     with open(os.path.join(headers.common, "include/linux/sched.h"), encoding="utf-8") as file:
         text = file.read()
     return {

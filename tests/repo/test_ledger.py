@@ -23,6 +23,12 @@ def test_it_has_no_problem(found: ledger.Ledger, sort: str) -> None:
     assert [str(p) for p in check.problems(found, seen, carriers.Known({}, {}, {})) if p.sort == sort] == []
 
 
+def test_every_watch_of_every_kind_and_every_carried_row_is_resolved(found: ledger.Ledger) -> None:
+    known = carriers.known()
+    assert len(known.records) > 40
+    assert [str(p) for p in check.against_kinds(found, known)] == []
+
+
 def test_what_the_rules_swept_is_what_they_fit(found: ledger.Ledger) -> None:
     with open(os.path.join(PLACE, "swept.toml"), encoding="utf-8") as file:
         assert file.read() == edit.swept_text(edit.sweep(found, history.load(found)))

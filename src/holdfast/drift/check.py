@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.drift import facts
 from holdfast.drift.history import version
 from holdfast.drift.ledger import DECISIONS
 from holdfast.kernel import flagtables
@@ -9,7 +10,7 @@ from holdfast.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from holdfast.drift.carriers import Known
     from holdfast.drift.history import History
@@ -132,12 +133,16 @@ def against_kinds(ledger: Ledger, known: Known) -> Iterator[Problem]:
         yield Problem("pending", "kinds", known.broken)
         return
     permanent = flagtables.BITS.keys() | flagtables.FIELDS.keys() | flagtables.LETTERS.keys()
-    tables = {"Struct": ledger.structs.keys(), "FlagSet": ledger.flags.keys() | permanent}
-    facts = {"StatusKey": "status-keys", "FdinfoKey": "fdinfo-keys", "Link": "link-names"}
+    places: dict[str, Iterable[str]] = {
+        "Struct": ledger.structs.keys() | known.absent.keys(),
+        "FlagSet": ledger.flags.keys() | permanent,
+        "StatusKey": _fact_names(ledger, "status-keys"),
+        "FdinfoKey": _fact_names(ledger, "fdinfo-keys"),
+    }
+    links = {text for answers in facts.all_of(ledger.where) for text in answers.tables.get("link-names", {}).values()}
     for (sort, name), kinds in sorted(known.watches.items()):
-        if (sort in tables and name not in tables[sort] and name not in known.absent) or (
-            sort in facts and (topic := ledger.facts.get(facts[sort])) is not None and not _names(topic, name)
-        ):
+        resolved = any(text.startswith(name) for text in links) if sort == "Link" else name in places[sort]
+        if not resolved:
             yield Problem("watch", ", ".join(kinds), f"{sort} {name}")
     for topic in _topics(ledger):
         for row in topic.rows:
@@ -150,10 +155,9 @@ def against_kinds(ledger: Ledger, known: Known) -> Iterator[Problem]:
                     yield Problem("carried", topic.origin, what)
 
 
-def _names(topic: Topic, name: str) -> bool:
-    # a name of the ledger may end in `*`, and a watch may be the beginning of a link's text
-    known = [n for row in topic.rows for n in row.names]
-    return any(name == n or n.startswith(name) or (n.endswith("*") and name.startswith(n[:-1])) for n in known)
+def _fact_names(ledger: Ledger, table: str) -> set[str]:
+    topic = ledger.facts.get(table)
+    return {name for row in topic.rows for name in row.names} if topic else set()
 
 
 def _topics(ledger: Ledger) -> Iterator[Topic]:

@@ -222,15 +222,19 @@ def objects() -> dict[str, tuple[str, list[str]]]:
         link = os.readlink(f"/proc/self/fd/{fds[0]}")
         link = re.sub(r"^/.*(?= \(deleted\)$)", "PATH", re.sub(r"\d+", "N", link)) if name != "mqueue" else "/NAME"
         with open(f"/proc/self/fdinfo/{fds[0]}", encoding="utf-8", errors="replace") as file:
-            found = list(
-                dict.fromkeys(word for line in file if (word := re.split(r"[:\s]", line.strip(), maxsplit=1)[0]) and not word.isdigit())
-            )
+            found = list(dict.fromkeys(key for line in file if (key := _key(line.strip())) and not key.isdigit()))
         out[name] = (link, found)
         for fd in fds:
             os.close(fd)
         if name == "mqueue":
             _LIBC.syscall(241, b"holdfast-probe-%d" % os.getpid())  # mq_unlink
     return out
+
+
+def _key(line: str) -> str:
+    # `settime flags: 01` has a key of two words, `inotify wd:1 ino:2` and `fanotify ...` are lists after one
+    first = line.split(" ", 1)[0]
+    return first if first in ("inotify", "fanotify") else line.partition(":")[0] if ":" in line else ""
 
 
 def fdinfo_keys() -> dict[str, str]:

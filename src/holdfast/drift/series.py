@@ -34,7 +34,7 @@ class Series(Record):
 def debian_kernels(flavour: str, oldest: str = "6.1") -> list[debian.DebianKernel]:
     """The newest Debian kernel of each upstream series from the oldest wanted on.
 
-    Raises:  kernel_lacks.mirror: Debian cannot be asked; usage.drift.series: no suite carries two of them
+    Raises:  kernel_lacks.debian.mirror: Debian cannot be asked; usage.drift.series: no suite carries two of them
     """
     floor = debian.numbers(oldest)
     found = [k for k in debian.series(debian.available(), flavour) if debian.numbers(k.series) >= floor]
@@ -48,7 +48,7 @@ def debian_kernels(flavour: str, oldest: str = "6.1") -> list[debian.DebianKerne
 def walk(kernels: Sequence[debian.DebianKernel], ledger: Ledger, progress: Callable[[int, int], None] = lambda _done, _all: None) -> Series:
     """The series of some Debian kernels; those that were never fetched are fetched.
 
-    Raises:  kernel_lacks.fetch: Debian's mirror cannot be asked
+    Raises:  kernel_lacks.debian.fetch: Debian's mirror cannot be asked
     """
     snapshots = []
     for i, kernel in enumerate(kernels):

@@ -181,11 +181,11 @@ def mirrors(targets: str) -> dict[str, str]:
 def refresh() -> None:
     """Read the mirror's package lists again.
 
-    Raises:  kernel_lacks.mirror: apt knows no Debian mirror, or none can be reached
+    Raises:  kernel_lacks.debian.mirror: apt knows no Debian mirror, or none can be reached
     """
     found = mirrors(_run(["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"]).stdout)
     if "Debian" not in found:
-        raise KernelLacks("mirror", "apt knows no Debian mirror here", why="`apt-get indextargets` names none", do="name a file instead")
+        raise KernelLacks("debian.mirror", "apt knows no Debian mirror here", why="`apt-get indextargets` names none", do="name a file instead")
     signed = f"[arch=amd64 signed-by={KEYRING}]" if os.path.exists(KEYRING) else "[arch=amd64]"
     lines = [f"deb {signed} {address} {suite} main\n" for label, address in found.items() for suite in SUITES[label]]
     options = _options()
@@ -194,7 +194,7 @@ def refresh() -> None:
     found_names = _run(["apt-cache", *options, "search", "--names-only", r"^linux-(image|binary|base)-[0-9].*-amd64(-unsigned)?$"]).stdout
     names = sorted({line.split(" ", 1)[0] for line in found_names.splitlines()})
     if not names:
-        raise KernelLacks("mirror", "the Debian mirror gave no kernel", why=(done.stderr.strip().splitlines() or ["no answer"])[-1])
+        raise KernelLacks("debian.mirror", "the Debian mirror gave no kernel", why=(done.stderr.strip().splitlines() or ["no answer"])[-1])
     kernels = parse(_run(["apt-cache", *options, "show", *names]).stdout)
     rows = [dict(kernel.items()) for kernel in kernels]
     cache.write(_index(), json.dumps({"form": _FORM, "read": time.time(), "kernels": rows}, indent=1, sort_keys=True).encode())
@@ -207,7 +207,7 @@ def _index() -> str:
 def available(again: bool = False) -> list[DebianKernel]:
     """Every kernel that the suites carry, oldest first; the mirror is asked at most once a day, or `again`.
 
-    Raises:  kernel_lacks.mirror: never asked before, and it cannot be reached
+    Raises:  kernel_lacks.debian.mirror: never asked before, and it cannot be reached
     """
     try:
         with open(_index(), "rb") as kept:
@@ -231,7 +231,7 @@ def available(again: bool = False) -> list[DebianKernel]:
 def files(packages: Iterable[str], wanted: Callable[[str], bool], version: str = "") -> dict[str, bytes]:
     """The wanted files of some packages of the suites; the packages themselves are not kept.
 
-    Raises:  kernel_lacks.fetch: apt cannot get them
+    Raises:  kernel_lacks.debian.fetch: apt cannot get them
     """
     names = list(packages)
     place = os.path.join(cache.folder("debian"), f"fetch-{os.getpid()}")
@@ -246,7 +246,7 @@ def files(packages: Iterable[str], wanted: Callable[[str], bool], version: str =
         if done.returncode or len(fetched) != len(names):
             why = (done.stderr.strip().splitlines() or ["apt-get said nothing"])[-1]
             raise KernelLacks(
-                "fetch", f"{names[0]} cannot be fetched", where=" ".join(names), why=why, do="holdfast kernels --refresh, then try again"
+                "debian.fetch", f"{names[0]} cannot be fetched", where=" ".join(names), why=why, do="holdfast kernels --refresh, then try again"
             )
         out: dict[str, bytes] = {}
         for path in fetched:
@@ -259,7 +259,7 @@ def files(packages: Iterable[str], wanted: Callable[[str], bool], version: str =
 def boot_files(kernel: DebianKernel) -> tuple[bytes, str]:
     """The vmlinuz of a Debian kernel, and its .config text.
 
-    Raises:  kernel_lacks.fetch: apt cannot get it, or its packages hold no image
+    Raises:  kernel_lacks.debian.fetch: apt cannot get it, or its packages hold no image
     """
     image, config = b"", ""
     for name, body in files([kernel.package, *kernel.parts], lambda name: is_image(name) or is_config(name), kernel.version).items():
@@ -269,7 +269,7 @@ def boot_files(kernel: DebianKernel) -> tuple[bytes, str]:
             config = body.decode("utf-8", "replace")
     if not image:
         raise KernelLacks(
-            "fetch", f"no package of {kernel.name} holds a vmlinuz", where=kernel.package, do="report it: the packages changed"
+            "debian.fetch", f"no package of {kernel.name} holds a vmlinuz", where=kernel.package, do="report it: the packages changed"
         )
     return image, config
 

@@ -48,7 +48,7 @@ def load(spec: str) -> Specimen:
 
     Raises:  usage.kernel.unreadable: no such file; usage.kernel.unknown: no such Debian kernel;
              usage.kernel.form: the file is no form of a kernel;
-             kernel_lacks.btf: the kernel was built without BTF; kernel_lacks.fetch, kernel_lacks.mirror: Debian cannot be asked
+             kernel_lacks.btf: the kernel was built without BTF; kernel_lacks.debian.fetch, kernel_lacks.debian.mirror: Debian cannot be asked
     """
     if spec == "live":
         return _live()
@@ -142,7 +142,7 @@ def _release_in(text: str) -> str:
 def fetched(kernel: debian.DebianKernel) -> Specimen:
     """A Debian kernel, from the cache when it was fetched before.
 
-    Raises:  kernel_lacks.fetch: apt cannot get it
+    Raises:  kernel_lacks.debian.fetch: apt cannot get it
     """
     place = place_of(kernel)
     try:

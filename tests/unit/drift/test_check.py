@@ -65,4 +65,6 @@ def test_a_watch_that_the_ledger_does_not_know_is_found(tmp_path: Path) -> None:
         watches={**KNOWN.watches, ("Struct", "unknown"): ("fd.eventfd",), ("Struct", "excused"): ("fd.eventfd",)}, absent={"excused": "why"}
     )
     assert sorts(write(tmp_path), known=known) == ["watch"]
+    for sort in ("StatusKey", "FdinfoKey", "Link", "FlagSet"):
+        assert sorts(write(tmp_path), known=KNOWN.replace(watches={(sort, "nobody's"): ("fd.eventfd",)})) == ["watch"]
     assert sorts(write(tmp_path), known=KNOWN.replace(broken="a kind cannot be imported")) == ["pending"]

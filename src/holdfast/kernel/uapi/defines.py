@@ -79,7 +79,7 @@ class Headers(Record):
 def fetched(kernel: debian.DebianKernel) -> Headers:
     """The headers of a Debian kernel, from the cache when they were fetched before.
 
-    Raises:  kernel_lacks.fetch: apt cannot get them
+    Raises:  kernel_lacks.debian.fetch: apt cannot get them
     """
     place = os.path.join(cache.folder("headers"), f"{kernel.abi}-{kernel.flavour}-{kernel.version.replace('~', '_')}")
     stem = kernel.release
