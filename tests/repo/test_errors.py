@@ -22,6 +22,7 @@ RANGES = {
 }
 # codes that more than one file makes, each with the one meaning that they share; internal ones are for us, with a traceback
 SHARED = {
+    "usage.argument": "an argument of a command is missing, or there are too many",
     "target_changed.died": "a task that was there, or was named, is not there",
     "bad_image.unsealed": "the image's last frame is missing: its dump never ended, or its end is cut off",
 }

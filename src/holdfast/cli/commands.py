@@ -86,7 +86,8 @@ def _by_hand(spec: Spec, main: Any) -> click.Command:
     params: list[click.Parameter] = []
     for metavar, _ in spec.arguments:
         kind: click.ParamType[Any] = click.Path() if metavar == "IMAGE" else Target()
-        params.append(click.Argument([metavar.lower().replace("|", "_")], type=kind, metavar=metavar))
+        name = "".join(letter if letter.isalnum() else "_" for letter in metavar.lower())
+        params.append(click.Argument([name], type=kind, metavar=metavar, nargs=-1 if metavar.endswith("...") else 1))
     for option in spec.options:
         names = [f"--{option.name}", *([f"-{option.letter}"] if option.letter else [])]
         if option.metavar:

@@ -1,10 +1,11 @@
-"""holdfast: the entry. dump and restore are read by hand and import nothing else; any other command is loaded by name, with click."""
+"""holdfast: the entry. A hot command is read by hand and imports nothing else; any other is loaded by name, with click."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
+from importlib import import_module
 
 from holdfast.cli import bundle
 
@@ -12,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HOT = ("dump", "restore")
+HOT = ("dump", "restore", "run")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -40,21 +41,15 @@ def main(words: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: it is told, with its traceback
         from holdfast.cli import output  # as above
 
-        return output.crashed(error, name, as_json)
+        return _unread() if isinstance(error, output.Unread) else output.crashed(error, name, as_json)
     if hot:
         bundle.renew(name, used)
     return code
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    if name == "dump":
-        from holdfast.cli import dump  # hot: nothing else is imported
-
-        return dump.main(words[1:])
-    if name == "restore":
-        from holdfast.cli import restore  # hot: nothing else is imported
-
-        return restore.main(words[1:])
+    if name in HOT:
+        return int(import_module(f"holdfast.cli.{name}").main(words[1:]))
     gc.enable()
     from holdfast.cli import commands  # click
 

@@ -24,6 +24,10 @@ COLOURS = {"OK": "32", "LOSSY": "33", "UNKNOWN": "33", "REFUSED": "31"}
 LONG_S = 0.4  # work that takes longer gets a bar
 
 
+class Unread(Exception):
+    """Nobody reads our answer: the pipe is closed. Not an OSError, which click would turn into exit code 1."""
+
+
 class Answer(Record):
     """What a command has to say.
 
@@ -43,20 +47,28 @@ def say(answer: Answer, as_json: bool) -> int:
     if as_json:
         write(document(answer.command, answer.verdict, answer.facts))
     else:
-        first, *more = answer.lines(answer.facts)
-        write("\n".join([f"{coloured(answer.verdict, sys.stdout)} {first}", *more]))
+        text = _printable("\n".join(answer.lines(answer.facts)), sys.stdout)
+        _put(f"{coloured(answer.verdict, sys.stdout)} {text}", True)
     return answer.exit_code
 
 
 def write(text: str, flush: bool = True) -> None:
     """Text and a new line on standard output."""
-    print(_printable(text, sys.stdout), flush=flush)
+    _put(_printable(text, sys.stdout), flush)
 
 
-def story(text: str) -> None:
-    """Text and a new line on standard error."""
+def _put(text: str, flush: bool) -> None:
     try:
-        print(_printable(text, sys.stderr), file=sys.stderr, flush=True)
+        print(text, flush=flush)
+    except BrokenPipeError as closed:
+        raise Unread from closed
+
+
+def story(text: str, verdict: str = "") -> None:
+    """Text and a new line on standard error, perhaps after a verdict."""
+    text = _printable(text, sys.stderr)
+    try:
+        print(f"{coloured(verdict, sys.stderr)} {text}" if verdict else text, file=sys.stderr, flush=True)
     except OSError:
         return  # nobody listens
 
@@ -68,10 +80,8 @@ def failed(error: HoldfastError, command: str, as_json: bool) -> int:
         if isinstance(error, Refused) and error.refusals:
             facts["refusals"] = list(error.refusals)
         write(document(command, verdict_of(error), facts))
-    elif isinstance(error, Refused):
-        story(f"{coloured('REFUSED', sys.stderr)} {error}")
     else:
-        story(str(error))
+        story(str(error), "REFUSED" if isinstance(error, Refused) else "")
     return error.exit_code
 
 
@@ -145,11 +155,13 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-# A name in a file system may hold bytes that no encoding has, and escape sequences that a terminal would obey.
+# A name may hold what no encoding has, and what a terminal would obey: escape sequences, marks that turn the writing round.
 def _printable(text: str, to: TextIO) -> str:
-    text = "".join(c if c >= " " or c in "\n\t\x1b" else f"\\x{ord(c):02x}" for c in text) if not text.isprintable() else text
     encoding = to.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def coloured(verdict: str, to: TextIO) -> str:

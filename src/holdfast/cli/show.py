@@ -30,7 +30,13 @@ def command(image: bytes, kind: str, trust: bool, as_json: bool) -> int:
         rows = [{"object": str(name), "record": row} for name, row in found]
         return output.say(output.Answer("show", "OK", {"path": image, "kind": kind, "records": rows}, record_lines), as_json)
     shown = api.show(image, trust=trust)
-    facts = {**dict(shown.items()), "digest": shown.digest.hex(), "parent": shown.parent.hex() if shown.parent else None}
+    facts = {
+        **dict(shown.items()),
+        "arguments": shown.command,
+        "digest": shown.digest.hex(),
+        "parent": shown.parent.hex() if shown.parent else None,
+    }
+    del facts["command"]  # in a document that is the name of ours
     return output.say(output.Answer("show", "OK", facts, lines), as_json)
 
 
@@ -40,7 +46,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(facts["created_ns"] / 1e9))
     how = "left running" if facts["left_running"] else "ended"
     out.append(f"  made     {created} by {facts['tool']} on {facts['kernel']} {facts['machine']}")
-    out.append(f"  command  {' '.join(map(output.text_of, facts['command']))}")
+    out.append(f"  command  {' '.join(map(output.text_of, facts['arguments']))}")
     out.append(f"  stopped  {output.duration(facts['stopped_ns'])}, then {how}")
     out.append(f"  size     state {output.size(facts['state_bytes'])}, pages {output.size(facts['pages_bytes'])}")
     out.append(f"  digest   {facts['digest']}")

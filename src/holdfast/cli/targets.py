@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from holdfast.errors import UsageError
 
 
 def pid_of(text: str) -> int:
     """The pid that a word stands for.
 
-    Raises:  usage.target: the word is neither a pid nor the name of a job that runs
+    Raises:  usage.pid.range: the number is no pid; usage.target: no job of that name runs
     """
     if text.isascii() and text.isdigit():
         pid = int(text)
         if not 0 < pid < 1 << 31:
-            raise UsageError("target", f"{text} is no pid", why="pids are 1 to 2147483647", do="give the pid of a process")
+            raise UsageError("pid.range", f"{text} is no pid", why="pids are 1 to 2147483647", do="give the pid of a process")
         return pid
-    try:
-        find = import_module("holdfast.engine.jobs").find
-    except ModuleNotFoundError as cause:
-        raise UsageError("target", f"{text} is no pid", why="this build has no named jobs", do="give the pid of a process") from cause
-    return int(find(text))
+    from holdfast.engine import jobs  # most processes are named by pid
+
+    return int(jobs.find(text))

@@ -1,0 +1,107 @@
+"""A bundle changes how long a start takes and nothing else; run on a copy of the package, which it may write to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import holdfast
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOAD = "from holdfast.cli import bundle; used = bundle.load('dump')\n"
+USE = "from holdfast.kinds import registry; kinds = registry.kinds()\n"
+RENEW = "bundle.renew('dump', used)\n"
+ODD = '''"""fd.odd: odd.
+
+Carries:  nothing.
+Loses:    nothing.
+Sources:  none.
+"""
+from holdfast.kinds.contract import Kind
+from holdfast.model.record import Record
+class Odd(Record):
+    x: int = VALUE
+KIND = Kind("fd.odd", record=Odd, subject="process", verbs={})
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package without anything compiled."""
+    assert holdfast.__file__ is not None
+    shutil.copytree(os.path.dirname(holdfast.__file__), tmp_path / "holdfast", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(package: Path, program: str) -> str:
+    """What a program prints that imports the copy."""
+    site = next(p for p in sys.path if p.endswith("site-packages"))
+    head = f"import sys; sys.path[:0] = [{str(package)!r}]; sys.path.append({site!r})\n"
+    done = subprocess.run([sys.executable, "-IS", "-c", head + program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_every_module_comes_out_of_the_bundle_the_second_time(package: Path) -> None:
+    assert run(package, LOAD + USE + RENEW + "print(len(used))") == "0"
+    outside = "print(sorted(n for n in sys.modules if n.startswith('holdfast.') and n not in used and n != 'holdfast.cli.bundle'))"
+    assert run(package, LOAD + USE + outside) == "[]"
+
+
+def test_kinds_are_the_same_with_and_without(package: Path) -> None:
+    told = "print([(k.name, k.version, sorted(k.verbs), k.record.__module__, sorted(k.record._infos)) for k in kinds.values()])"
+    plain = run(package, LOAD + USE + RENEW + told)
+    assert run(package, LOAD + USE + "assert used\n" + told) == plain
+
+
+def test_a_changed_file_is_read_anew(package: Path) -> None:
+    odd = package / "holdfast" / "kinds" / "fd" / "odd.py"
+    odd.write_text(ODD.replace("VALUE", "1"))
+    told = "print(kinds['fd.odd'].record().x)"
+    assert run(package, LOAD + USE + RENEW + told) == "1"
+    odd.write_text(ODD.replace("VALUE", "22"))
+    assert run(package, LOAD + USE + RENEW + told) == "22"
+    assert run(package, LOAD + USE + told + "; print('holdfast.kinds.fd.odd' in used)") == "22\nTrue"
+
+
+def test_a_file_of_the_same_size_and_another_time_is_read_anew(package: Path) -> None:
+    odd = package / "holdfast" / "kinds" / "fd" / "odd.py"
+    odd.write_text(ODD.replace("VALUE", "1"))
+    told = "print(kinds['fd.odd'].record().x)"
+    assert run(package, LOAD + USE + RENEW + told) == "1"
+    odd.write_text(ODD.replace("VALUE", "2"))
+    os.utime(odd, ns=(1, 1))
+    assert run(package, LOAD + USE + RENEW + told) == "2"
+
+
+def test_a_new_kind_is_not_lost_and_a_removed_one_is_gone(package: Path) -> None:
+    run(package, LOAD + USE + RENEW)
+    odd = package / "holdfast" / "kinds" / "fd" / "odd.py"
+    odd.write_text(ODD.replace("VALUE", "1"))
+    assert run(package, LOAD + USE + RENEW + "print('fd.odd' in kinds)") == "True"
+    odd.unlink()
+    assert run(package, LOAD + USE + RENEW + "print('fd.odd' in kinds)") == "False"
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\xe9\x00\x00\x00\x00", b"N", b"(\x02\x00\x00\x00i\x01\x00\x00\x00N"])
+def test_a_broken_bundle_is_no_bundle(package: Path, content: bytes) -> None:
+    run(package, LOAD + USE + RENEW)
+    (file,) = (package / "holdfast" / "__pycache__").glob("*.bundle")
+    file.write_bytes(content)
+    assert run(package, LOAD + USE + "print(len(used), len(kinds) > 20)") == "0 True"
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(package: Path) -> None:
+    folder = package / "holdfast" / "__pycache__"
+    assert (
+        run(package, LOAD + "import os; bundle.path = lambda command: '/proc/no/such.bundle'\n" + USE + RENEW + "print(len(kinds) > 20)")
+        == "True"
+    )
+    assert list(folder.glob("*.bundle")) == []
