@@ -19,7 +19,7 @@ _MAGIC = "# holdfast scopes 1"
 def write(trees: Iterable[tuple[str, Tree]]) -> str:
     """The snapshot text of some trees, the oldest first; where a symbol moved, the newest tree counts.
 
-    Shape:   a magic line, the trees' names, then one line per file: path, a tab, names; several paths are joined by |
+    Shape:   a magic line, the trees' names, then one line per file: path, colon, names; several paths are joined by |
     """
     paths: dict[str, str] = {}
     names = []
@@ -31,7 +31,7 @@ def write(trees: Iterable[tuple[str, Tree]]) -> str:
     for symbol, path in paths.items():
         groups.setdefault(path, []).append(symbol)
     lines = [_MAGIC, f"# from {' '.join(names)}"]
-    lines += [f"{path}\t{' '.join(sorted(groups[path]))}" for path in sorted(groups)]
+    lines += [f"{path}: {' '.join(sorted(groups[path]))}" for path in sorted(groups)]
     return "\n".join(lines) + "\n"
 
 
@@ -45,8 +45,8 @@ def read(text: str, where: str = "scopes") -> dict[str, str]:
         raise InternalError("scopes.damaged", "the snapshot of Kconfig scopes is damaged", where=where, do="install Holdfast again")
     out: dict[str, str] = {}
     for line in body.splitlines():
-        path, tab, names = line.partition("\t")
-        if tab:
+        path, colon, names = line.partition(": ")
+        if colon:
             out.update(dict.fromkeys(names.split(" "), path))
     return out
 

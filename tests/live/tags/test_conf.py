@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.tool("gcc"), pytest.mark.tool("apt-get", "apt"), pytest.mark.timeout(900), pytest.mark.xdist_group("kconfig")]
 DATA = Path(__file__).parents[2] / "_data" / "tags"
-SERIES = ("6.1", "6.12", "7.2")
+SERIES = ("6.1", "6.12", "7.3")
 LIBRARIES = "usr/lib/x86_64-linux-gnu/"
 
 

@@ -20,7 +20,7 @@ def debian(version: str) -> bytes:
     return lzma.decompress((DATA / f"config-{version}-amd64.xz").read_bytes())
 
 
-@pytest.mark.parametrize(("version", "lines", "release"), [("6.1", 8777, "6.1.192"), ("6.12", 9502, "6.12.117"), ("7.2", 9884, "7.2.13")])
+@pytest.mark.parametrize(("version", "lines", "release"), [("6.1", 8777, "6.1.192"), ("6.12", 9502, "6.12.117"), ("7.3", 9948, "7.3.4")])
 def test_debian_configs_are_read_whole(version: str, lines: int, release: str) -> None:
     config = parse(debian(version))
     assert len(config.values) == lines

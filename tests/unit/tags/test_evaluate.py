@@ -113,7 +113,7 @@ def test_a_discovered_safe_does_not_whiten_an_unsafe_space() -> None:
     assert judge(b"CONFIG_CAN_RAW=y\n", rows=(*ROWS, found)).options["CAN_RAW"] == "UNSAFE"
 
 
-@pytest.mark.parametrize("version", ["6.1", "6.12", "7.2"])
+@pytest.mark.parametrize("version", ["6.1", "6.12", "7.3"])
 @pytest.mark.parametrize("engine", ["native", "criu"])
 def test_every_option_of_a_debian_config_has_a_verdict_and_none_is_unknown(version: str, engine: str) -> None:
     config = kconfig.parse(lzma.decompress((DATA / f"config-{version}-amd64.xz").read_bytes()))

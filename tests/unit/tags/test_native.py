@@ -30,6 +30,7 @@ WOULD_CARRY = {
     "fd/perf_event": "fd:anon_inode:[perf_event]",
     "fd/pidfd": "fd:anon_inode:[pidfd]",
     "fd/pipe": "fd:pipe",
+    "fd/pty": "fd:chr:136:0",
     "fd/regular": "fd:regular",
     "fd/signalfd": "fd:anon_inode:[signalfd]",
     "fd/timerfd": "fd:anon_inode:[timerfd]",

@@ -118,7 +118,7 @@ TAGS = (
     ),
     option(
         "syscall_user_dispatch",
-        "X86_FRED GENERIC_ENTRY GENERIC_SYSCALL",
+        "GENERIC_ENTRY GENERIC_SYSCALL SYSCALL_USER_DISPATCH",
         "entry code; system call user dispatch, set by prctl per thread (Wine)",
         "prctl(2) PR_SET_SYSCALL_USER_DISPATCH; ptrace(2) PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG (v6.4)",
         "read: only ptrace since v6.4 reads it; " + _NONE,

@@ -34,6 +34,7 @@ TAGS = (
         "Linux Documentation/userspace-api/gpio/chardev.rst",
     ),
     node("pwm_cdev", "PWM_PROVIDE_GPIO", "/dev/pwmchipN", "Linux include/uapi/linux/pwm.h (v6.17)"),
+    node("usb4_stream", "USB4_STREAM", "/dev/tbstreamN", "Linux drivers/thunderbolt/Kconfig USB4_STREAM (v7.3)"),
     node("uleds", "LEDS_USER", "/dev/uleds", "Linux Documentation/leds/uleds.rst"),
     node(
         "ipmi",

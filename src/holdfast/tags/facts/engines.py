@@ -88,6 +88,16 @@ TAGS = (
         do="set CONFIG_USERFAULTFD=y; programs that use it themselves (some VMMs, garbage collectors) cannot be dumped",
     ),
     option(
+        "uffd_rwp",
+        "USERFAULTFD_RWP",
+        "userfaultfd on every access to a range, not on writes only",
+        "Linux mm/Kconfig USERFAULTFD_RWP (v7.3), UFFDIO_RWPROTECT",
+        "rule: an area with a VmFlags letter that has no permanent name is refused; not in CRIU 4.2.1",
+        native=partly("a program that registers such ranges is refused by the area's flag or by its descriptor"),
+        criu=untested("newer than the CRIU that was read"),
+        do="stop using it before a dump",
+    ),
+    option(
         "uffd_wp",
         "PTE_MARKER_UFFD_WP",
         "write protection by userfaultfd on pages that are not there yet and on files",
