@@ -186,7 +186,7 @@ def checked(execution: Execution, prepared: Prepared) -> None:
     Raises:  differs.verify: with every difference
     """
     # what needs an option was decided at the dump: a connection that was restored as reset has an error to report, and may have it here
-    tree = execution.look(Options(reset_tcp=True, shell_job=True, external_stdio=True))
+    tree = execution.look(Options(reset_tcp=True))
     differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
     if differences:
         raise Differs(

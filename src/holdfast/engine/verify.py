@@ -9,6 +9,7 @@ from holdfast.engine.admit import admit
 from holdfast.engine.inside import Inside, describe
 from holdfast.kinds.contract import compare_fields
 from holdfast.model.difference import Difference
+from holdfast.model.ids import ObjectId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import TreeEvidence
-    from holdfast.model.ids import ObjectId
     from holdfast.tracee.seize import Held
 
 
@@ -32,6 +32,7 @@ def verify(
 
     Needs:   the tree is stopped by us
     """
+    given = _leave_out(tree, records)
     admitted = admit(tree)
     inside = Inside(held, tree.processes)
     inside.open()
@@ -53,7 +54,7 @@ def verify(
             continue
         if kind.subject == "vma" and kind.claims:
             before, after = _merged(before), _merged(after)
-        for id in before.keys() | after.keys():
+        for id in (before.keys() | after.keys()) - (given if kind.subject == "file" else frozenset()):
             a, b = before.get(id), after.get(id)
             if a is None or b is None:
                 # no record says the same as one with every default, where there is such a thing
@@ -65,6 +66,17 @@ def verify(
             compare = kind.verbs.get("compare")
             out.extend(compare(a, b, id) if compare is not None else compare_fields(name, id, a, b))
     return out
+
+
+def _leave_out(tree: TreeEvidence, records: Mapping[str, Mapping[str, Any]]) -> frozenset[ObjectId]:
+    # what the restorer gave of its own, as its caller wished, may be anything and is nobody's to compare
+    given: frozenset[ObjectId] = frozenset(map(ObjectId, records.get("fd.inherited", ())))
+    if given:
+        tree.files = [f for f in tree.files if f.id not in given]
+        for inode in tree.inodes:
+            inode.files = [f for f in inode.files if f.id not in given]
+        tree.inodes = [i for i in tree.inodes if i.files or i.vmas]
+    return given
 
 
 def _empty(kind: Kind) -> Any:

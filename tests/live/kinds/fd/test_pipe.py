@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdfast
+from holdfast import Options
 from holdfast.errors import Refused
 from tests import harness
 
@@ -135,3 +136,19 @@ def test_a_pipe_held_outside_the_tree_is_refused(tmp_path: Path) -> None:
         subject.kill()
         os.close(writer)
     assert subject.said == ["alive"]
+
+
+def test_a_standard_descriptor_that_leads_out_becomes_the_restorers(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    source = f"os.dup2({writer}, 1); os.close({writer}); pause(); say(os.readlink('/proc/self/fd/1'))"
+    subject = harness.start(tmp_path, source, keep=[writer])
+    os.close(writer)
+    try:
+        dumped = holdfast.dump(subject.pid, tmp_path / "image", options=Options(external_stdio=True))
+        subject.process.wait()
+        assert [loss.kind for loss in dumped.admission.losses] == ["fd.inherited"]
+        harness.restored(tmp_path / "image", subject)
+    finally:
+        subject.kill()
+        os.close(reader)
+    assert subject.said == [os.readlink("/proc/self/fd/1")]

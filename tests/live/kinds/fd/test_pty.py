@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import termios
 from typing import TYPE_CHECKING
 
 import pytest
 
 import holdfast
+from holdfast import Options
 from holdfast.errors import Refused
 from tests import harness
 
@@ -123,3 +125,28 @@ def test_a_terminal_whose_master_is_elsewhere_is_refused(tmp_path: Path) -> None
 def test_data_that_waits_is_refused(tmp_path: Path) -> None:
     codes = harness.refused(tmp_path, PAIR + "m, s, n = pair()\nos.write(s, b'x')\npause()\nsay(os.read(m, 5).decode())")
     assert codes == ["fd.pty.pending"]
+
+
+def test_a_terminal_of_others_becomes_the_restorers_where_the_caller_says_so(tmp_path: Path) -> None:
+    def terminal() -> tuple[int, int]:
+        master, slave = os.openpty()
+        return master, slave
+
+    old, new = terminal(), terminal()
+    settings = termios.tcgetattr(old[1])
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(old[1], termios.TCSANOW, settings)
+    source = f"os.dup2({old[1]}, 0); os.close({old[1]}); pause(); say(os.ttyname(0)); import termios; say(termios.tcgetattr(0)[3])"
+    subject = harness.start(tmp_path, source, keep=[old[1]])
+    ours = os.dup(0)
+    try:
+        holdfast.dump(subject.pid, tmp_path / "image", options=Options(shell_job=True))
+        subject.process.wait()
+        os.dup2(new[1], 0)
+        harness.restored(tmp_path / "image", subject)
+        assert subject.said == [os.ttyname(new[1]), settings[3]]
+    finally:
+        subject.kill()
+        os.dup2(ours, 0)
+        for fd in (*old, *new, ours):
+            os.close(fd)
