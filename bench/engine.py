@@ -1,0 +1,317 @@
+"""Dump and restore beside CRIU: the same subject, the same place for images, in turn, in one run; ratios of medians.
+
+CRIU is run at its best: its kernel probe cached (a tmpfs on /run in a mount namespace of the bench), -v0, targets of root. Ours is measured
+through the Python API in a warm process, and as a command. A row's figure is ours over CRIU's: below 1 is faster.
+Every restored subject is checked to run before it counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import mmap
+import os
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from holdfast.engine.dump import dump
+from holdfast.engine.restore import restore
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+NULL = subprocess.DEVNULL
+TARGETS = {
+    "small, API: dump": 1.0,
+    "small, API: restore": 1.0,
+    "small, command: dump": 2.0,
+    "small, command: restore": 2.0,
+    "pause": 0.05,
+    "stop-and-copy": 0.6,
+    "restore 2048": 0.6,
+}
+
+
+class Subject:
+    """A running subject and its shared page of figures."""
+
+    def __init__(self, program: str, folder: str, mib: int = 0, threads: int = 0, children: int = 0, files: int = 0) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.path = os.path.join(folder, "stat")
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.popen = subprocess.Popen(
+            [program, self.path, str(mib), str(threads), str(children), str(files)],
+            stdin=NULL,
+            stdout=NULL,
+            stderr=NULL,
+            start_new_session=True,
+            cwd="/",
+        )
+        self.pid = self.popen.pid
+        while not os.path.exists(self.path) or os.path.getsize(self.path) < 4096:
+            self._alive()
+        self._fd = os.open(self.path, os.O_RDWR)
+        self._page = mmap.mmap(self._fd, 4096)
+        while not self._word(0):
+            self._alive()
+
+    def _alive(self) -> None:
+        if self.popen.poll() is not None:
+            raise SystemExit("the subject could not start")
+        time.sleep(0.001)
+
+    def _word(self, n: int) -> int:
+        return int(struct.unpack_from("<Q", self._page, 8 * n)[0])
+
+    def clear(self) -> None:
+        """Forget the longest gap."""
+        struct.pack_into("<Q", self._page, 16, 1)
+        while self._word(2):
+            time.sleep(0.0005)
+
+    def gap_ns(self) -> int:
+        """The longest gap since it was cleared."""
+        return self._word(1)
+
+    def runs(self) -> None:
+        """Wait until its loop turns."""
+        self.clear()
+
+    def gone(self) -> None:
+        """Wait until no task has its pid any more."""
+        if self.popen.returncode is None:
+            self.popen.wait()
+        deadline = time.monotonic() + 30
+        while os.path.exists(f"/proc/{self.pid}") and time.monotonic() < deadline:
+            try:
+                os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                time.sleep(0.0005)
+
+    def end(self) -> None:
+        """Kill it and its children, by pid."""
+        pids = [self.pid]
+        try:
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
+                pids += [int(p) for p in f.read().split()]
+        except OSError:
+            pass
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.gone()
+        os.close(self._fd)
+
+
+class Criu:
+    """The peer."""
+
+    name = "criu"
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def _run(self, *args: str) -> None:
+        done = subprocess.run([self.command, *args, "-v0"], stdin=NULL, stdout=NULL, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise RuntimeError(f"criu {args[0]}: {done.stderr.decode(errors='replace')[-300:]}")
+
+    def dump(self, pid: int, image: str, leave: bool = False) -> None:
+        os.mkdir(image)
+        self._run("dump", "-t", str(pid), "-D", image, *(["--leave-running"] if leave else []))
+
+    def restore(self, image: str) -> None:
+        self._run("restore", "-d", "-D", image)
+
+
+class Api:
+    """Holdfast in this process."""
+
+    name = "api"
+
+    def dump(self, pid: int, image: str, leave: bool = False) -> None:
+        dump(pid, image, leave_running=leave)
+
+    def restore(self, image: str) -> None:
+        restore(image)
+
+
+class Command:
+    """Holdfast as a command."""
+
+    name = "command"
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+
+    def _run(self, *args: str) -> None:
+        done = subprocess.run([self.program, *args], stdin=NULL, stdout=NULL, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise RuntimeError(f"holdfast {args[0]}: {done.stderr.decode(errors='replace')[-600:]}")
+
+    def dump(self, pid: int, image: str, leave: bool = False) -> None:
+        self._run("dump", str(pid), "-o", image, *(["--leave-running"] if leave else []))
+
+    def restore(self, image: str) -> None:
+        self._run("restore", image, "--detach")
+
+
+Engine = Criu | Api | Command
+
+
+class Bench:
+    """Rows: what was measured, of whom, in ms."""
+
+    def __init__(self, criu: Criu | None, rounds: int, program: str, folder: str) -> None:
+        self.criu, self.rounds, self.program, self.folder = criu, rounds, program, folder
+        self.rows: list[dict[str, object]] = []
+
+    def engines(self, *ours: Engine) -> list[Engine]:
+        return [*ours, *([self.criu] if self.criu is not None else [])]
+
+    def cycle(self, title: str, place: str, engines: list[Engine], **subject: int) -> None:
+        """Dump (killing) and restore one subject, each engine in turn."""
+        dumps: dict[str, list[float]] = {}
+        restores: dict[str, list[float]] = {}
+        image = os.path.join(place, "image")
+        # each engine has a subject of its own: CRIU restores into a new time namespace, which others may refuse
+        targets = {engine.name: Subject(self.program, os.path.join(self.folder, engine.name), **subject) for engine in engines}
+        try:
+            for turn in range(self.rounds + 1):
+                for engine in engines:
+                    target = targets[engine.name]
+                    shutil.rmtree(image, ignore_errors=True)
+                    began = time.perf_counter()
+                    engine.dump(target.pid, image)
+                    took = time.perf_counter() - began
+                    target.gone()
+                    began = time.perf_counter()
+                    engine.restore(image)
+                    back = time.perf_counter() - began
+                    target.runs()
+                    if turn:
+                        dumps.setdefault(engine.name, []).append(took)
+                        restores.setdefault(engine.name, []).append(back)
+        finally:
+            for target in targets.values():
+                target.end()
+            shutil.rmtree(image, ignore_errors=True)
+        self.add(f"{title}: dump", dumps)
+        self.add(f"{title}: restore", restores)
+
+    def pause(self, title: str, place: str, **subject: int) -> None:
+        """The longest gap that the subject itself sees while it is dumped and left running."""
+        gaps: dict[str, list[float]] = {}
+        image = os.path.join(place, "image")
+        target = Subject(self.program, self.folder, **subject)
+        try:
+            for turn in range(self.rounds + 1):
+                for engine in self.engines(Api()):
+                    shutil.rmtree(image, ignore_errors=True)
+                    target.clear()
+                    engine.dump(target.pid, image, leave=True)
+                    target_gap = target.gap_ns() / 1e9
+                    if turn:
+                        gaps.setdefault(engine.name, []).append(target_gap)
+        finally:
+            target.end()
+            shutil.rmtree(image, ignore_errors=True)
+        self.add(title, gaps)
+
+    def add(self, title: str, times: dict[str, list[float]]) -> None:
+        """One row for each of ours."""
+        theirs = times.pop("criu", [])
+        for name, mine in times.items():
+            row: dict[str, object] = {
+                "what": title,
+                "engine": name,
+                "ours_ms": statistics.median(mine) * 1e3,
+                "ours_range_ms": [min(mine) * 1e3, max(mine) * 1e3],
+                "rounds": len(mine),
+            }
+            if theirs:
+                row["criu_ms"] = statistics.median(theirs) * 1e3
+                row["criu_range_ms"] = [min(theirs) * 1e3, max(theirs) * 1e3]
+                row["ratio"] = statistics.median(mine) / statistics.median(theirs)
+            self.rows.append(row)
+            print(show(row), flush=True)
+
+
+def show(row: dict[str, object]) -> str:
+    """A row as a line."""
+    line = f"{row['what']:<46} ours {row['ours_ms']:8.1f} ms"
+    if "ratio" in row:
+        limit = next((t for k, t in TARGETS.items() if str(row["what"]).startswith(k)), None)
+        line += f"   criu {row['criu_ms']:8.1f} ms   ratio {row['ratio']:.3f}"
+        if limit is not None:
+            line += f"   target {limit:g} {'met' if float(str(row['ratio'])) <= limit else 'MISSED'}"
+    return line
+
+
+def own_run() -> None:
+    """A mount namespace with a fresh /run, where CRIU keeps its probe of the kernel."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS):
+        raise SystemExit("needs root")
+    libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None)
+    if libc.mount(b"tmpfs", b"/run", b"tmpfs", 0, None):
+        raise SystemExit("no tmpfs on /run")
+
+
+def main() -> int:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--criu", default=os.environ.get("HOLDFAST_CRIU") or shutil.which("criu"), help="a criu binary or wrapper")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="rows whose title holds this text")
+    parser.add_argument("--sizes", default="64,512,2048", help="MiB")
+    parser.add_argument("--disk", default=os.path.expanduser("~"), help="a folder on a disk")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    if os.geteuid():
+        print("skipped: needs root, as CRIU does")
+        return 0
+    own_run()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, tempfile.TemporaryDirectory(dir=given.disk) as disk:
+        program = os.path.join(memory, "subject")
+        subprocess.run(["gcc", "-O2", "-pthread", "-o", program, os.path.join(ROOT, "bench", "subject.c")], check=True)
+        criu = Criu(given.criu) if given.criu else None
+        if criu is None:
+            print("no criu: ratios are left out; name one with --criu or HOLDFAST_CRIU")
+        bench = Bench(criu, given.rounds, program, memory)
+        command = Command(os.path.join(ROOT, ".venv", "bin", "holdfast"))
+
+        def wanted(title: str) -> bool:
+            return given.only in title
+
+        if wanted("small, API"):
+            bench.rounds = max(given.rounds, 11)
+            bench.cycle("small, API", memory, bench.engines(Api()))
+        if wanted("small, command"):
+            bench.cycle("small, command", memory, bench.engines(command))
+        bench.rounds = given.rounds
+        for mib in [int(s) for s in given.sizes.split(",") if s]:
+            for name, place in (("/dev/shm", memory), ("disk", disk)):
+                if wanted(f"pause {mib}"):
+                    bench.pause(f"pause {mib} MiB, {name}", place, mib=mib)
+                if wanted(f"stop-and-copy {mib}"):
+                    bench.cycle(f"stop-and-copy {mib} MiB, {name}", place, bench.engines(Api()), mib=mib)
+        for title, subject in (("50 processes", {"children": 49}), ("200 threads", {"threads": 199}), ("1000 files", {"files": 667})):
+            if wanted(title):
+                bench.cycle(title, memory, bench.engines(Api()), **subject)
+    if given.json:
+        print(json.dumps({"schema": 1, "rows": bench.rows}, sort_keys=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
