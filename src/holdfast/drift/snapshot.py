@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.drift.ledger import Ledger
     from holdfast.kernel.specimen import Specimen
 
-_FORM = 3  # part of the cache's key: raise it when the layout rules change
+_FORM = 4  # part of the cache's key: raise it when the layout rules change
 
 
 class Snapshot(Record):
@@ -63,7 +63,7 @@ def take(kernel: Specimen, ledger: Ledger) -> Snapshot:
 def extract(btf: Btf, structs: Iterable[str], enums: dict[str, list[str]]) -> dict[str, Any]:
     """The same as plain values: structs, what they embed, and enums.
 
-    Shape:   an enum whose ledger name starts with `=` has no name in the kernel: it is the one that holds the constant after the `=`
+    Shape:   an enum whose ledger name starts with `=` is the one that holds the constant after it, whether or not it has a name
     """
     watched = {name: found for name in structs if (found := layout(btf, name))}
     embedded: dict[str, Layout] = {}
@@ -79,15 +79,15 @@ def extract(btf: Btf, structs: Iterable[str], enums: dict[str, list[str]]) -> di
 
 def _enums(btf: Btf, wanted: dict[str, list[str]]) -> dict[str, dict[str, int]]:
     out: dict[str, dict[str, int]] = {}
-    unnamed = {name[1:]: name for name in wanted if name.startswith("=")}
+    by_constant = {name[1:]: name for name in wanted if name.startswith("=")}
     for name in wanted:
         if not name.startswith("=") and (found := btf.find(name, ENUM, ENUM64)):
             out[name] = btf.enumerators(found)
-    if unnamed:
-        for type_id in btf.unnamed(ENUM, ENUM64):
+    if by_constant:
+        for type_id in btf.own(ENUM, ENUM64):
             constants = btf.enumerators(type_id)
-            for constant in unnamed.keys() & constants.keys():
-                out[unnamed[constant]] = constants
+            for constant in by_constant.keys() & constants.keys():
+                out[by_constant[constant]] = constants
     return out
 
 

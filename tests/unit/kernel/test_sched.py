@@ -12,4 +12,5 @@ from holdfast.kernel.sched import own_slice_ns
 def test_the_slice_is_that_of_a_fair_policy_or_unknown() -> None:
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         pytest.skip("machine cannot: this process does not run under the normal policy")
-    assert own_slice_ns() in {0, *range(100_000, 100_000_001)}
+    found = own_slice_ns()
+    assert found == 0 or 100_000 <= found <= 100_000_000

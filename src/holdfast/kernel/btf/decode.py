@@ -274,10 +274,10 @@ class Btf:
                 listed.append(n)
         return index
 
-    def unnamed(self, *kinds: int) -> list[int]:
-        """This blob's own types of these kinds that have no name."""
+    def own(self, *kinds: int) -> list[int]:
+        """This blob's own types of these kinds, not its base's."""
         words = self._words
-        return [n for n, i in enumerate(self._starts, self.first) if not words[i] and words[i + 1] >> 24 & 31 in kinds]
+        return [n for n, i in enumerate(self._starts, self.first) if words[i + 1] >> 24 & 31 in kinds]
 
     def find(self, name: str, *kinds: int) -> int:
         """The type with this name, the largest of several; 0 when there is none."""
