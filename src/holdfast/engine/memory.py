@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import addressof
+from errno import EFAULT
 
 from holdfast.prog.call import Block, Program
 from holdfast.tracee import handover, ptrace
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence
+    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence, VmaEvidence
     from holdfast.tracee.inject import Hand
 
 SMALL = 8 << 20
@@ -194,7 +195,7 @@ def inode_contents(pages: Pages, inode: InodeEvidence) -> None:
         if any(a <= low and high <= b for a, b in done):
             continue
         done.append((low, high))
-        _copy_mapping(pages, inode, area.process, v.start, low, high)
+        _copy_mapping(pages, inode, area, low, high)
 
 
 def _inode_fd(inode: InodeEvidence) -> int:
@@ -239,19 +240,38 @@ def _copy_file(pages: Pages, inode: InodeEvidence, fd: int) -> None:
         os.ftruncate(pages.fd, pages.end)
 
 
-def _copy_mapping(pages: Pages, inode: InodeEvidence, process: ProcessEvidence, start: int, low: int, high: int) -> None:
+def _copy_mapping(pages: Pages, inode: InodeEvidence, area: VmaEvidence, low: int, high: int) -> None:
     # every page, present or not: another process may have written it, and only the whole object is the truth
+    process, start, readable = area.process, area.vma.start, area.vma.prot & 1
     buffer = ctypes.create_string_buffer(BUFFER)
-    view = memoryview(buffer)
+    view = memoryview(buffer).cast("B")
+    zeros = bytes(PAGE)
     for at in range(low, high, BUFFER):
         n = min(BUFFER, high - at)
-        ptrace.transfer(process.pid, False, addressof(buffer), [(start + at - low, n)])
+        try:
+            ptrace.transfer(process.pid, False, addressof(buffer), [(start + at - low, n)])
+        except OSError as cause:
+            if cause.errno != EFAULT or not readable:
+                raise
+            n = _as_far(process.pid, addressof(buffer), start + at - low, n)  # the file ends within the mapping
         first = -1
         for k in range(0, n + PAGE, PAGE):
-            empty = k >= n or not any(view[k : k + PAGE])
+            empty = k >= n or bytes(view[k : k + PAGE]) == zeros
             if empty and first >= 0:
                 place = pages._place(inode.id, [(at + first, at + k)])
                 os.pwrite(pages.fd, view[first:k], place)
                 first = -1
             elif not empty and first < 0:
                 first = k
+
+
+def _as_far(pid: int, local: int, start: int, size: int) -> int:
+    # whole pages up to the first that cannot be read
+    for k in range(0, size, PAGE):
+        try:
+            ptrace.transfer(pid, False, local + k, [(start + k, PAGE)])
+        except OSError as cause:
+            if cause.errno != EFAULT:
+                raise
+            return k
+    return size

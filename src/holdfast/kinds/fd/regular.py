@@ -142,6 +142,10 @@ def restore(rec: Regular, steps: Steps) -> None:
     if rec.inode is None:
         part = steps.part(needs=("born", "paths", "caps"))
         fd = files.open_again(part, rec.path, flags)
+    elif "O_NOFOLLOW" in rec.flags and "O_TMPFILE" not in rec.flags:
+        # a link of /proc cannot be opened with this flag, so by the name that the file has for the moment
+        part = steps.part(needs=("born", "paths", "caps", rec.inode))
+        fd = files.open_again(part, steps.record_of(rec.inode, "fd.unlinked").path, flags)
     else:
         part = steps.part(needs=("born", "caps", rec.inode))
         slot = part.slot(rec.inode)

@@ -4,7 +4,9 @@ Carries:  contents (as pages, by the engine), size, owner, mode, times of access
           that the kernel shows; whether it can be given a name (O_TMPFILE).
 Loses:    inode number, time of status change, blocks reserved beyond its data, attributes of chattr(1) that do not forbid it; the name
           shown where another file has taken it; O_EXCL beside O_TMPFILE, which forbids to give it a name; the folder's times change.
-Sources:  open(2), unlink(2), linkat(2), Linux fs/namei.c vfs_tmpfile, fs/d_path.c.
+          Of a file that is only mapped (such as a POSIX semaphore), for who lacks CAP_CHECKPOINT_RESTORE: whatever the mappings do not
+          show: contents outside them or under pages changed privately, size to the byte, mode, times, extended attributes.
+Sources:  open(2), unlink(2), linkat(2), proc_pid_map_files(5), Linux fs/namei.c vfs_tmpfile, fs/d_path.c, fs/proc/base.c.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from holdfast.kinds.contract import Difference, Host, Probes, Steps, Verdict
-    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence
+    from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence, VmaEvidence
     from holdfast.model.ids import ObjectId
 
 O_CREAT, O_EXCL = 0o100, 0o200
+PAGE = 4096
 KERNELS_OWN = (b"/memfd:", b"/SYSV", b"/dev/zero (", b"/[aio]", b"/anon_hugepage", b"/secretmem")
 FS_IOC_GETFLAGS = 0x80086601
 # FS_IMMUTABLE_FL, FS_APPEND_FL, FS_ENCRYPT_FL, FS_VERITY_FL (linux/fs.h): a file that has one cannot be made again by writing it
@@ -61,6 +64,34 @@ def _way_in(ev: InodeEvidence) -> bytes:
     return b"/proc/%d/map_files/%x-%x" % (area.process.pid, area.vma.start, area.vma.end)
 
 
+def _stat(ev: InodeEvidence) -> os.stat_result | None:
+    # None: map_files is not for this user
+    try:
+        return os.stat(_way_in(ev))
+    except PermissionError:
+        if ev.files:
+            raise
+        return None
+
+
+def _end(area: VmaEvidence) -> int:
+    # offset in the file behind the last page that an area shows: reading fails behind the file's end
+    v = area.vma
+    low, high = 0, v.size // PAGE
+    fd = os.open(b"/proc/%d/mem" % area.process.pid, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while low < high:
+            page = (low + high + 1) // 2
+            try:
+                there = len(os.pread(fd, 1, v.start + (page - 1) * PAGE)) == 1
+            except OSError:
+                there = False
+            low, high = (page, high) if there else (low, page - 1)
+    finally:
+        os.close(fd)
+    return v.offset + low * PAGE
+
+
 def _process(ev: InodeEvidence) -> ProcessEvidence:
     return ev.files[0].process if ev.files else ev.vmas[0].process
 
@@ -69,10 +100,15 @@ def detect(ev: InodeEvidence) -> Claim | None:
     if ev.link.startswith(KERNELS_OWN) or not ev.link.endswith(files.DELETED):
         return None
     try:
-        st = os.stat(_way_in(ev))
+        st = _stat(ev)
     except OSError:
         return None
-    return Claim(files.shown(ev.link)) if S_ISREG(st.st_mode) else None
+    if st is None:
+        # what maps a device has one of these flags, Linux mm/memory.c remap_pfn_range, vm_insert_page
+        regular = not any({"io", "pf", "mm"} & set(area.flags) for area in ev.vmas)
+    else:
+        regular = S_ISREG(st.st_mode)
+    return Claim(files.shown(ev.link)) if regular else None
 
 
 def _nameless(ev: InodeEvidence) -> tuple[str, ...]:
@@ -99,14 +135,30 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
     what = f"pid {int(process.pid)} ({files.shown(process.stat.comm)}) holds {files.shown(ev.link)}"
     old = ev.link.removesuffix(files.DELETED)
     folder = files.tree_stat(process, os.path.dirname(old))
-    st = os.stat(_way_in(ev))
+    st = _stat(ev)
+    if st is None:
+        hidden = [area for area in ev.vmas if not area.vma.prot & 1]
+        if hidden:
+            yield Refusal(
+                "fd.unlinked.hidden",
+                f"{what}, mapped without the right to read it at {hidden[0].vma.start:#x}",
+                where,
+                "this user sees of it what the mappings show; proc_pid_map_files(5) asks for CAP_CHECKPOINT_RESTORE",
+                "dump it as root",
+            )
+        yield Loss(
+            "fd.unlinked",
+            ev.id,
+            f"of {files.shown(old)} only what is mapped is carried: no other contents, not its size to the byte, mode and times",
+            "proc_pid_map_files(5) asks for CAP_CHECKPOINT_RESTORE",
+        )
     if folder is None:
         yield Refusal(
             "fd.unlinked.folder", f"{what}, whose folder is gone too", where, "it has to be made again in that folder", "make the folder"
         )
-    elif folder.st_dev != st.st_dev:
+    elif folder.st_dev != (ev.dev if st is None else st.st_dev):
         yield Loss("fd.unlinked", ev.id, f"{files.shown(old)} is made again on another filesystem", "its own is not at that place any more")
-    if -1 in files.owner(process, st):
+    if st is not None and -1 in files.owner(process, st):
         yield Refusal(
             "fd.unlinked.owner",
             f"{what}, which belongs to user {st.st_uid}, group {st.st_gid}; its user namespace does not know them",
@@ -145,7 +197,11 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 def dump(ev: InodeEvidence) -> Unlinked:
     way = _way_in(ev)
-    st = os.stat(way)
+    st = _stat(ev)
+    if st is None:
+        status = _process(ev).status
+        size = max(_end(area) for area in ev.vmas)
+        return Unlinked(_path(ev), size, 0o600, status.uids[3], status.gids[3], 0, 0, (), _nameless(ev))
     uid, gid = files.owner(_process(ev), st)
     attributes = tuple(Attribute(os.fsencode(name), os.getxattr(way, name)) for name in sorted(_attributes(way)))
     return Unlinked(_path(ev), st.st_size, st.st_mode & 0o7777, uid, gid, st.st_atime_ns, st.st_mtime_ns, attributes, _nameless(ev))
@@ -162,6 +218,14 @@ def ready(rec: Unlinked, host: Host) -> Iterator[Refusal]:
     path = files.shown(rec.path)
     if host.stat(os.path.dirname(rec.path)) is None:
         yield Refusal("fd.unlinked.no_folder", f"the folder of {path} is not there", path, "a file of the image is made in it", "make it")
+    elif not os.access(os.path.dirname(rec.path), os.W_OK | os.X_OK):
+        yield Refusal(
+            "fd.unlinked.closed_folder",
+            f"the folder of {path} is not ours to write",
+            path,
+            "a file of the image is made in it",
+            "restore as root",
+        )
     elif not rec.created and host.stat(rec.path) is not None:
         yield Refusal(
             "fd.unlinked.taken",
