@@ -58,7 +58,7 @@ class Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first word names.
 
-        Raises:  usage.command: there is no such command
+        Raises:  usage.unknown_command: there is no such command
         """
         name = args[0]
         if name.startswith("-") or self.get_command(ctx, name) is not None:
@@ -67,7 +67,7 @@ class Commands(click.Group):
 
         near = difflib.get_close_matches(name, list(summaries()), 1)
         hint = f"did you mean {near[0]}?" if near else "holdfast --help lists the commands"
-        raise UsageError("command", f"there is no command {name}", do=hint)
+        raise UsageError("unknown_command", f"there is no command {name}", do=hint)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list for --help, without loading any of them."""

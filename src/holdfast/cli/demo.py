@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import click
 
 from holdfast import api
 from holdfast.cli import output
+from holdfast.engine import jobs
 from holdfast.errors import Differs, KernelLacks, UsageError
 from holdfast.kernel import probe
 
@@ -95,7 +95,7 @@ class Demo:
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             ).pid
         else:
-            self.root = _run_as_job(words)
+            self.root = _run_as_job(words, self.folder)
         self.tell(f"started {PROGRAM.name}: {self.mib} MiB, 3 threads, a child, a pipe, a log, a timer")
         self.wait_for("ready", lambda: "ready" in self.lines())
         self.ticks(25)
@@ -107,10 +107,11 @@ class Demo:
         self.tell(f"dumped while it ran: it stood still for {output.duration(running.stopped_ns)}")
         self.ticks(10)
         self.check("a dump that leaves it running changes no pid", self.tree(), tree)
+        pids = [pid for pid, _ in self.walk()]
         stopped = api.dump(self.root, self.folder / "image")
         self.reap()
         before = self.last_tick()
-        self.check("after the second dump nothing of it is left", [p for p in tree if os.path.exists(f"/proc/{p}")], [])
+        self.check("after the second dump nothing of it is left", [p for p in pids if os.path.exists(f"/proc/{p}")], [])
         self.tell(f"dumped and ended at tick {before}: {output.size(stopped.pages_size + stopped.state_size)}")
         restored = api.restore(self.folder / "image")
         self.root = restored.pid
@@ -169,17 +170,19 @@ class Demo:
         """The newest tick in the log."""
         return int(next((line.split()[1] for line in reversed(self.lines()) if line.startswith("tick ")), "0"))
 
-    def tree(self) -> dict[int, list[int]]:
-        """Every process of the program as it names itself, with its threads."""
-        found: dict[int, list[int]] = {}
+    def walk(self) -> Iterator[tuple[int, list[int]]]:
+        """Every process of the program with its threads, as we see them."""
         todo = [self.root]
         while todo:
             pid = todo.pop()
             tids = [int(t) for t in os.listdir(f"/proc/{pid}/task")]
             for tid in tids:
                 todo += [int(c) for c in Path(f"/proc/{pid}/task/{tid}/children").read_text(encoding="ascii").split()]
-            found[_own(pid)] = sorted(_own(t) for t in tids)
-        return dict(sorted(found.items()))
+            yield pid, tids
+
+    def tree(self) -> dict[int, list[int]]:
+        """Every process of the program with its threads, as they see themselves."""
+        return dict(sorted((_own(pid), sorted(map(_own, tids))) for pid, tids in self.walk()))
 
     def ticks(self, many: int) -> None:
         """Wait for some more ticks, showing them."""
@@ -230,7 +233,7 @@ class Demo:
         if not self.root:
             return
         with contextlib.suppress(FileNotFoundError):
-            for pid in self.tree():
+            for pid, _ in list(self.walk()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.reap()
@@ -275,13 +278,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 # As a job of this user, in namespaces of its own, where it can have its pids again without any privilege.
-def _run_as_job(words: list[str]) -> int:
-    try:
-        find = import_module("holdfast.engine.jobs").find
-    except ModuleNotFoundError as cause:
-        raise KernelLacks(
-            "demo", "only root can restore the program of the demo here", why=probe.ask("clone3_set_tid").reason, do="run it as root"
-        ) from cause
+def _run_as_job(words: list[str], folder: Path) -> int:
     name = f"demo-{os.getpid()}"
     holdfast = [
         sys.executable,
@@ -289,14 +286,18 @@ def _run_as_job(words: list[str]) -> int:
         "-c",
         f"import sys; sys.path[:] = {sys.path!r}; from holdfast.cli.main import main; sys.exit(main())",
     ]
-    subprocess.Popen(
-        [*holdfast, "run", "--name", name, "--", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    job = [*holdfast, "run", "--name", name, "--", *words]
+    # its messages go to a file: a terminal or a pipe of ours would lead out of the tree
+    with (folder / "run.log").open("ab") as told:
+        started = subprocess.Popen(job, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True)
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return int(find(name))
+            return int(jobs.find(name))
         except UsageError:
+            if started.poll() is not None:
+                why = (folder / "run.log").read_text(encoding="utf-8", errors="replace")
+                raise KernelLacks("demo", "holdfast run could not start the program of the demo", why=why, do="holdfast doctor") from None
             if time.monotonic() > until:
                 raise
             time.sleep(0.01)
