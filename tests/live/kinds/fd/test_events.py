@@ -244,3 +244,23 @@ def test_more_descriptors_than_a_process_may_have_by_default_survive(tmp_path: P
         """,
     )
     assert trip.said == trip.control == [605550, 1200]
+
+
+def test_inotify_watches_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        libc = ctypes.CDLL(None)
+        fd = libc.inotify_init1(0)
+        os.mkdir("a"), os.mkdir("b")
+        say([libc.inotify_add_watch(fd, b"a", 0x100), libc.inotify_add_watch(fd, b"b", 0x200)])
+        libc.inotify_rm_watch(fd, 1)
+        os.read(fd, 100)
+        say(libc.inotify_add_watch(fd, b"a", 0x100))
+        pause()
+        open("a/new", "w").close()
+        wd, mask = struct.unpack_from("iI", os.read(fd, 100))
+        say([wd, mask])
+        """,
+    )
+    assert trip.said == trip.control == [[1, 2], 3, [3, 0x100]]
