@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from holdfast.errors import HoldfastError
-from holdfast.kernel import specimen
+from holdfast.kernel import debian, elf, specimen
 from holdfast.kernel.btf import decode
+from holdfast.kernel.btf.decode import Btf
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.kernel.btf.decode import Btf
 
 KERNELS = ("live", "debian:6.1/cloud", "debian:newest/cloud")
 ENCODINGS = {"(none)": 0, "SIGNED": 1, "CHAR": 2, "BOOL": 4}
@@ -30,13 +30,13 @@ def fetch(name: str) -> specimen.Specimen:
         pytest.skip(f"{error.what}; reach a Debian mirror, then make test ARGS='{__file__}'")
 
 
-def dumped(blob: bytes, folder: Path) -> list[dict[str, Any]]:
+def dumped(blob: bytes, folder: Path, *options: str) -> list[dict[str, Any]]:
     path = folder / "btf"
     path.write_bytes(blob)
     search = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
     tool = shutil.which("bpftool", path=search)
     assert tool is not None
-    done = subprocess.run([tool, "-j", "btf", "dump", "file", str(path)], capture_output=True, check=True)
+    done = subprocess.run([tool, "-j", *options, "btf", "dump", "file", str(path)], capture_output=True, check=True)
     types: list[dict[str, Any]] = json.loads(done.stdout)["types"]
     return types
 
@@ -119,3 +119,22 @@ def test_sizes_and_member_counts_equal_paholes(tmp_path: Path) -> None:
         if len(btf.ids(n, decode.STRUCT, decode.UNION)) == 1 and btf.size(btf.find(n)) != s
     }
     assert wrong == {}
+
+
+@pytest.mark.tool("bpftool", "bpftool")
+def test_every_type_of_a_real_module_equals_bpftools(tmp_path: Path) -> None:
+    kernel = fetch("debian:6.1/cloud")
+    try:
+        package = debian.choose(debian.available(), "6.1/cloud")
+        ((_, module),) = debian.files([package.package], lambda name: name.endswith("/tun.ko"), package.version).items()
+    except HoldfastError as error:
+        pytest.skip(f"{error.what}; reach a Debian mirror, then make test ARGS='{__file__}'")
+    base, blob = kernel.btf(), elf.section(module, ".BTF")
+    split = Btf(blob, base, "tun.ko")
+    (tmp_path / "base").write_bytes(kernel.blob)
+    rows = dumped(blob, tmp_path, "-B", str(tmp_path / "base"))
+    assert [row["id"] for row in rows] == list(range(base.count, split.count))
+    pairs = ((ours(split, row["id"], row), theirs(row)) for row in rows)
+    assert [(us, them) for us, them in pairs if us != them] == []
+    assert split.find("tun_struct") >= base.count
+    assert split.find("task_struct") == base.find("task_struct")
