@@ -136,7 +136,12 @@ def check(pid: int, *, options: Options | None = None) -> Admission:
     from holdfast.engine.collect import running_tree
 
     try:
-        return admit(running_tree(pid, options or Options())).admission
+        tree = running_tree(pid, options or Options())
+        try:
+            return admit(tree).admission
+        finally:
+            for file in tree.files:
+                file.close()
     except PermissionError as cause:
         raise KernelLacks(
             "permission",

@@ -1,6 +1,7 @@
 """A running tree to a sealed image; the tree is killed afterwards, or goes on as if nothing had been.
 
-Order: stop everything; look; judge; put hands in; ask; copy, or make twins to copy from; take hands out; let go; write.
+Order: stop everything; look; judge; put hands in; ask; copy, or make twins to copy from. A tree that is to go on is let go then, and the
+image is written meanwhile. One that is to end is killed only when its image is sealed and on disk.
 Nothing is touched before it was judged. Whatever fails, the tree goes on as it was.
 """
 
@@ -74,11 +75,16 @@ def dump(pid: int, image: str | bytes, *, leave_running: bool = False, options: 
             work.judge()
             work.ask()
             work.take()
+            if leave_running:
+                work.let_go()
+                work.finish_pages()
+            sealed = work.write()
+            if not leave_running:
+                work.kill()
         except BaseException:
             work.undo()
             raise
-        work.finish_pages()
-        sealed = work.write()
+        work.reap()
         return work.result(sealed, began)
 
 
@@ -141,14 +147,29 @@ class _Work:
         faults.point("dump.pages")
         for file in self.tree.files:
             file.close()
-        if self.leave:
-            self.inside.close()
-            faults.point("dump.left")
-            self.held.release()
-        else:
-            self.held.kill()
+
+    def let_go(self) -> None:
+        """Take our hands out; the tree goes on."""
+        assert self.inside is not None
+        self.inside.close()
+        faults.point("dump.left")
+        self.held.release()
         self.stop_ended = time.monotonic_ns()
+        if not self.twins:
+            self.inside.dismiss()
         faults.point("dump.released")
+
+    def kill(self) -> None:
+        """End the tree, now that its image is whole and on disk: until here it could have gone on."""
+        self.held.kill()
+        self.stop_ended = time.monotonic_ns()
+        if self.inside is not None:
+            self.inside.dismiss()
+
+    def reap(self) -> None:
+        """Leave no zombie of ours."""
+        if self.inside is not None:
+            self.inside.reap()
 
     def _make_twins(self, alive: list[ProcessEvidence], ranges: dict[ObjectId, list[tuple[int, int]]]) -> None:
         if any(_adopts(r) for r in self.records) or any(int(p.nspid) == 1 for p in alive):
@@ -212,7 +233,7 @@ class _Work:
                 kernel_build=os.uname().version,
                 command=self.command,
                 left_running=self.leave,
-                stopped_ns=self.stop_ended - self.stop_began,
+                stopped_ns=(self.stop_ended or time.monotonic_ns()) - self.stop_began,
             )
         )
         faults.point("dump.sealed")
@@ -245,6 +266,10 @@ class _Work:
                 self.held.release()
                 if self.inside is not None:
                     self.inside.dismiss()
+                # a duplicate of a listener that we kept would keep its port
+                tree: TreeEvidence | None = getattr(self, "tree", None)  # not there where the tree could not be stopped
+                for file in () if tree is None else tree.files:
+                    file.close()
 
 
 def _finder(process: ProcessEvidence) -> Callable[[int], int]:

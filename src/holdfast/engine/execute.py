@@ -184,9 +184,6 @@ class Execution:
                         raise InternalError("area", f"a part of {part_size(mine[0])} bytes does not fit the area of {hand.area.room}")
                     left.append((task, mine))
                     continue
-                for part in mine[:taken]:
-                    for path in part.made_paths:
-                        self.made_paths.append((task, path))
                 if mine[taken:]:
                     left.append((task, mine[taken:]))
                 if len(program):
@@ -199,9 +196,20 @@ class Execution:
                     hand.finish()
                 except CallFailed as e:
                     failure = failure or _explain(e, ran)
+                    self._note_names(ran, e)
+                else:
+                    self._note_names(ran, None)
             if failure is not None:
                 raise failure
             queue = left
+
+    def _note_names(self, parts: list[PlannedPart], error: CallFailed | None) -> None:
+        # names that were made before the call that failed; where that call was to make one, what is there belongs to somebody else
+        for part in parts:
+            failed = next((i for i, c in enumerate(part.calls.calls) if error is not None and c is error.call), None)
+            self.made_paths += [(part.task, path) for after, path in part.made_paths if failed is None or after <= failed]
+            if failed is not None:
+                return
 
     def _process_key(self, task: str) -> int:
         return id(self.hands[self.plan.draft.process_of(task)])

@@ -34,7 +34,7 @@ class PlannedPart(Part):
         self.needs, self.gives, self.ends = needs, gives, ends
         self.calls = Program()
         self.proc_writes: list[tuple[str, bytes]] = []
-        self.made_paths: list[bytes] = []
+        self.made_paths: list[tuple[int, bytes]] = []  # after how many calls the name is there
 
     def call(self, name: str, *args: Arg, check: str | int = OK) -> Call:
         """Add a call."""
@@ -73,7 +73,7 @@ class PlannedPart(Part):
 
     def made(self, path: bytes) -> None:
         """Remember a name to remove where the restore fails."""
-        self.made_paths.append(path)
+        self.made_paths.append((len(self.calls), path))
 
 
 class PlannedSteps(Steps):

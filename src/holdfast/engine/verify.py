@@ -91,7 +91,7 @@ def _merged(areas: Mapping[Any, Any]) -> dict[Any, Any]:
     out: dict[Any, Any] = {}
     last: Any = None
     last_id: Any = None
-    for id, rec in sorted(areas.items(), key=lambda kv: kv[1].start):
+    for id, rec in sorted(areas.items(), key=lambda kv: (str(kv[0]).split(":")[1], kv[1].start)):
         process = str(id).split(":")[1]
         if last is not None and last.end == rec.start and str(last_id).split(":")[1] == process and _joinable(last, rec):
             last = last.replace(end=rec.end)
