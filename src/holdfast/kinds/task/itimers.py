@@ -29,6 +29,7 @@ SI_KERNEL = 0x80
 INFO_SIZE = 128
 US = 1000
 ROUNDING_NS = 20_000_000  # CPU timers are counted in ticks
+PATIENCE_NS = 60_000_000_000  # a timer that ran longer cannot have fired during a restore
 
 
 class Itimers(Record):
@@ -101,7 +102,8 @@ def compare(before: Itimers, after: Itimers, where: ObjectId) -> Iterator[Differ
         longest = max(was, getattr(before, interval)) + ROUNDING_NS
         repeats = getattr(before, interval)
         # one that repeats and waits for its signal to be taken shows nothing that remains, before as well as after
-        if now > longest or (now and not was and not repeats):
+        gone = was > PATIENCE_NS and not now and not repeats
+        if now > longest or gone or (now and not was and not repeats):
             yield Difference("task.itimers", where, remaining, was, now)
         if repeats != getattr(after, interval):
             yield Difference("task.itimers", where, interval, getattr(before, interval), getattr(after, interval))

@@ -40,6 +40,7 @@ PR_TIMER_CREATE_RESTORE_IDS, OFF, ON = 77, 0, 1
 # Ids count up from 0 in a new process. Up to this many are passed over one by one; beyond, the kernel must take the id from us (v6.16).
 STRIDE = 512
 S = 1_000_000_000
+PATIENCE_NS = 60 * S  # a timer that ran longer cannot have fired during a restore
 # a CPU clock is named by a process or thread and two bits (include/linux/posix-timers_types.h)
 CPUCLOCK_THREAD = 4
 CLOCKS = {"realtime": 0, "monotonic": 1, "boottime": 7, "realtime_alarm": 8, "boottime_alarm": 9, "tai": 11}
@@ -245,7 +246,8 @@ def compare(before: PosixTimers, after: PosixTimers, where: ObjectId) -> Iterato
         plain = {"remaining_ns": 0, "interval_ns": 0, "fired": False}
         periodic = bool(was.remaining_ns and was.interval_ns)
         same = was.replace(**plain) == now.replace(**plain)
-        if not same or (periodic and (now.interval_ns != was.interval_ns or not now.remaining_ns)):
+        gone = was.remaining_ns > PATIENCE_NS and not now.remaining_ns
+        if not same or gone or (periodic and (now.interval_ns != was.interval_ns or not now.remaining_ns)):
             yield Difference("task.posix_timers", where, f"timer {number}", was, now)
         elif now.remaining_ns > max(was.remaining_ns, was.interval_ns):
             yield Difference("task.posix_timers", where, f"timer {number} remaining_ns", was.remaining_ns, now.remaining_ns)

@@ -49,5 +49,6 @@ def test_time_may_go_on_and_nothing_else() -> None:
     assert captured.differences(KIND, again, Itimers(real_interval_ns=10**9)) == []
     assert captured.differences(KIND, again, Itimers()) == ["real_interval_ns"]
     assert captured.differences(KIND, again, once) == ["real_interval_ns"]
+    assert captured.differences(KIND, Itimers(real_ns=10**11), Itimers()) == ["real_ns"]
     assert captured.differences(KIND, once, once.replace(real_ns=2 * 10**9)) == ["real_ns"]
     assert captured.differences(KIND, Itimers(), once) == ["real_ns"]

@@ -127,4 +127,6 @@ def test_time_may_go_on_and_nothing_else() -> None:
         assert captured.differences(KIND, before, PosixTimers((FOUR.replace(**change),))) != []
     once = FOUR.replace(interval_ns=0)
     assert captured.differences(KIND, PosixTimers((once,)), PosixTimers((once.replace(remaining_ns=0),))) == []
+    long = once.replace(remaining_ns=10**11)
+    assert captured.differences(KIND, PosixTimers((long,)), PosixTimers((long.replace(remaining_ns=0),))) != []
     assert captured.differences(KIND, before, PosixTimers(())) == ["timers"]
