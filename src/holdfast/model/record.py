@@ -62,13 +62,18 @@ class RecordMeta(type):
                 infos[n] = plain
             else:
                 infos[n] = FieldInfo(value, "", 1, False)
+        # in the namespace from the start: an attribute that is set later costs a class more than its slots do
         space["__slots__"] = tuple(own)
-        cls = super().__new__(mcs, name, bases, space)
-        cls._infos = infos  # type: ignore[attr-defined]
-        cls._names = tuple(infos)  # type: ignore[attr-defined]
-        cls._set = tuple(getattr(cls, n).__set__ for n in infos)  # type: ignore[attr-defined]
-        cls._defaults = tuple(i.default for i in infos.values())  # type: ignore[attr-defined]
-        return cls
+        space["_infos"] = infos
+        space["_names"] = tuple(infos)
+        space["_defaults"] = tuple([i.default for i in infos.values()])
+        space["_set"] = ()  # made when the first of them is: a start knows 150 records and makes few
+        return super().__new__(mcs, name, bases, space)
+
+
+def _setters(cls: type[Record]) -> tuple[Callable[[object, object], None], ...]:
+    cls._set = tuple([getattr(cls, n).__set__ for n in cls._infos])
+    return cls._set
 
 
 class Record(metaclass=RecordMeta):
@@ -80,7 +85,7 @@ class Record(metaclass=RecordMeta):
     _defaults: ClassVar[tuple[Any, ...]]
 
     def __init__(self, *args: Any, **given: Any) -> None:
-        setters = self._set
+        setters = self._set or _setters(type(self))
         k = len(args)
         if k > len(setters):
             raise TypeError(f"{type(self).__name__} takes {len(setters)} fields, not {k}")
