@@ -265,7 +265,7 @@ class _Work:
             finally:
                 self.held.release()
                 if self.inside is not None:
-                    self.inside.dismiss()
+                    self.inside.reap()
                 # a duplicate of a listener that we kept would keep its port
                 tree: TreeEvidence | None = getattr(self, "tree", None)  # not there where the tree could not be stopped
                 for file in () if tree is None else tree.files:

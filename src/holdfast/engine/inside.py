@@ -94,6 +94,12 @@ class Inside:
         """No hand is in any more and no twin is left: the guard may go."""
         if self.guard is not None:
             self.guard.dismiss()
+
+    def reap(self) -> None:
+        """Wait for the guard, so that no zombie of ours is left."""
+        if self.guard is not None:
+            self.guard.dismiss()
+            self.guard.reap()
             self.guard = None
 
     def talk(self, dialogues: Sequence[tuple[Subject, Generator[Program, Answers, Record]]]) -> list[Any]:

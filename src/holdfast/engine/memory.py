@@ -65,8 +65,9 @@ class Pages:
         """Copy ranges of a stopped process or of its twin ourselves."""
         at = self._place(process.id if owner is None else owner, ranges)
         unreadable = [(a.vma.start, a.vma.end) for a in process.vmas if not a.vma.prot & 1]
-        if self._buffer is None:
-            self._buffer = ctypes.create_string_buffer(BUFFER)
+        room = min(BUFFER, max(PAGE, sum(b - a for a, b in ranges)))
+        if self._buffer is None or len(self._buffer) < room:
+            self._buffer = ctypes.create_string_buffer(room)
         view = memoryview(self._buffer)
         mem = -1
         batch: list[tuple[int, int]] = []
@@ -96,11 +97,11 @@ class Pages:
                         at += len(data)
                     continue
                 while a < b:
-                    n = min(b - a, BUFFER - size)
+                    n = min(b - a, room - size)
                     batch.append((a, n))
                     size += n
                     a += n
-                    if size == BUFFER:
+                    if size == room:
                         flush()
             flush()
         finally:

@@ -80,7 +80,7 @@ class Guard:
         self._twins += 1
 
     def dismiss(self) -> None:
-        """All hands are out: the guard may go."""
+        """All hands are out: the guard may go; `reap` waits for it."""
         if self._write < 0:
             return
         try:
@@ -89,8 +89,16 @@ class Guard:
             pass  # somebody ended the guard; nothing is left for it to do
         os.close(self._write)
         self._write = -1
-        os.waitpid(self.pid, 0)
-        self._table.close()
+
+    def reap(self) -> None:
+        """Wait until the guard has gone.
+
+        Needs:   it was dismissed
+        """
+        if self.pid:
+            os.waitpid(self.pid, 0)
+            self.pid = 0
+            self._table.close()
 
 
 def _watch(table: mmap.mmap, rows: int, twins_at: int, read: int, descriptors: Mapping[int, frozenset[int]]) -> None:
