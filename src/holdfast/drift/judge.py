@@ -54,7 +54,7 @@ class Judged(Record):
 
 
 class Massacre(Record):
-    """Many changes that are one: of one struct, or of one type that was replaced everywhere."""
+    """Many changes that are one: of one type that was replaced everywhere, of one struct, or of the structs of one file."""
 
     title: str
     area: str
@@ -211,12 +211,13 @@ def succession(judged: list[Judged]) -> list[Judged]:
 
 
 def gather(judged: Iterable[Judged]) -> tuple[list[Massacre], list[Judged]]:
-    """Changes that belong together as massacres, and the others; a type replaced everywhere first, then by struct."""
+    """Changes that belong together as massacres, and the others: a type replaced everywhere, one struct, the structs of one file."""
     left = sorted(judged, key=_order)
     out: list[Massacre] = []
     for title, key in (
         ("{}: the type changed in many structs", _replaced),
         ("{}: many fields changed", _holder),
+        ("{}: many fields of its structs changed", _file),
     ):
         groups: dict[str, list[Judged]] = {}
         for j in left:
@@ -238,6 +239,10 @@ def _replaced(j: Judged) -> str:
 
 def _holder(j: Judged) -> str:
     return f"{'struct' if j.change.domain == 'embedded' else j.change.domain} {j.change.holder}"
+
+
+def _file(j: Judged) -> str:
+    return j.file if j.change.domain == "struct" else ""
 
 
 def findings(

@@ -113,3 +113,14 @@ def test_a_type_replaced_everywhere_is_one_massacre() -> None:
     old, new = (snapshot(v, *(leaf(n, t) for n in names)) for v, t in (((6, 1), "struct page*"), ((6, 12), "struct folio*")))
     (massacre,) = judge.judge(old, new, ledger(*(row(n, "ignored") for n in names)), NOBODY).massacres
     assert massacre.title == "struct page*, 4 B -> struct folio*, 4 B: the type changed in many structs"
+
+
+def test_changes_of_several_structs_of_one_file_are_one_massacre() -> None:
+    def kernel(version: tuple[int, ...], *names: str) -> Snapshot:
+        structs = {n: Layout(n, 8, tuple(leaf(f"{n}{i}{version[1]}") for i in range(2))) for n in names}
+        return Snapshot("k" + ".".join(map(str, version)), "", version, "", structs, {}, {})
+
+    topics = [{"struct": n, "area": "files", "file": "fs/s.c", "about": "x", "origin": "x"} for n in "abc"]
+    book = Ledger({"structs": topics, "enums": [], "flags": [], "facts": [], "rules": [], "swept": {}}, "")
+    (massacre,) = judge.judge(kernel((6, 1), "a", "b", "c"), kernel((6, 12), "a", "b", "c"), book, NOBODY).massacres
+    assert (massacre.title, len(massacre.parts)) == ("fs/s.c: many fields of its structs changed", 12)
