@@ -211,3 +211,23 @@ def test_a_memfd_sealed_against_writing_keeps_its_contents(tmp_path: Path) -> No
 def test_an_open_file_of_proc_or_of_a_terminal_is_refused_and_the_program_runs_on(tmp_path: Path) -> None:
     codes = harness.refused(tmp_path, 'fd = os.open("/proc/self/mem", os.O_RDWR)\npause()\nsay(os.pread(fd, 0, 0).decode())')
     assert codes == ["file.unclaimed"]
+
+
+def test_files_of_proc_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        mine, all_ = os.open("/proc/self/stat", os.O_RDONLY), os.open("/proc/uptime", os.O_RDONLY)
+        child = os.fork()
+        if not child:
+            wait()
+            say(os.pread(mine, 20, 0).split()[0] == b"%d" % os.getppid())
+            os._exit(not _said[0])
+        pause()
+        os.kill(child, signal.SIGUSR1)
+        say(os.waitpid(child, 0)[1])
+        say(os.pread(mine, 20, 0).split()[0] == b"%d" % os.getpid())
+        say(float(os.pread(all_, 100, 0).split()[0]) > 0)
+        """,
+    )
+    assert trip.said == trip.control == [0, True, True]
