@@ -90,19 +90,25 @@ def device(rdev: int) -> tuple[int, int]:
 # --- owners
 
 
-def _inner(process: ProcessEvidence, file: str, outer: int) -> int:
-    for r in parse_id_map(process.read(file)):
+def inner(process: ProcessEvidence, table: str, outer: int) -> int:
+    """A user or group number as we see it, as the process's user namespace numbers it; -1 where it has no number for it.
+
+    Shape:   `table` is uid_map or gid_map
+    Source:  user_namespaces(7): the second number of a line is as the reader's namespace sees it, but as its parent does where the reader
+             is in the process's own
+    """
+    own = process.tree.host.readlink("self/ns/user")
+    if process.readlink("ns/user") == own:
+        return outer
+    for r in parse_id_map(process.read(table)):
         if r.outside <= outer < r.outside + r.count:
             return r.inside + outer - r.outside
     return -1
 
 
 def owner(process: ProcessEvidence, stat: os.stat_result) -> tuple[int, int]:
-    """Owner and group of a file as its holder's user namespace numbers them; -1 where that namespace has no number for it.
-
-    Source:  user_namespaces(7): the second number of uid_map is as the reader's namespace sees it
-    """
-    return _inner(process, "uid_map", stat.st_uid), _inner(process, "gid_map", stat.st_gid)
+    """Owner and group of a file as its holder's user namespace numbers them; -1 where that namespace has no number for it."""
+    return inner(process, "uid_map", stat.st_uid), inner(process, "gid_map", stat.st_gid)
 
 
 # --- paths

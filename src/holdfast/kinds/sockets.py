@@ -350,13 +350,10 @@ def _peer_groups(ev: FileEvidence) -> bytes:
 def inner(process: ProcessEvidence, table: str, outer: int) -> int:
     """A user or group number as we see it, as the process's user namespace numbers it; 65534 where it has no number for it.
 
-    Source:  user_namespaces(7)
+    Source:  user_namespaces(7): that is what the kernel shows there, unless fs.overflowuid was changed
     """
-    for line in process.read(table).splitlines():
-        inside, outside, count = map(int, line.split())
-        if outside <= outer < outside + count:
-            return inside + outer - outside
-    return 65534
+    found = files.inner(process, table, outer)
+    return found if found >= 0 else 65534
 
 
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE = 1, 2, 3, 4

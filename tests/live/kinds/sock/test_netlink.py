@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests import harness
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.root
 
 
 def test_a_socket_that_asks_about_links_goes_on_asking(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.root
+
 
 def test_listeners_of_both_families_go_on_listening(tmp_path: Path) -> None:
     trip = harness.roundtrip(

@@ -12,6 +12,8 @@ from tests import harness
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.root
+
 
 def test_data_both_ways_and_the_maker_survive(tmp_path: Path) -> None:
     trip = harness.roundtrip(
