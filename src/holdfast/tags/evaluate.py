@@ -227,7 +227,9 @@ def _worst(verdicts: list[tuple[On, bool | None]], empty: str) -> tuple[str, On 
 
 def _finding(row: Tag, on: On, names: Sequence[str], engine: str, kernel: str, word: str = "", value: str = "") -> Finding:
     word = word or WORDS[on.verdict]
-    severity = "medium" if word == "UNKNOWN" else "low" if word == "PARTIAL" and on.effect == "missing" else _SEVERITY[on.effect]
+    severity = (
+        "medium" if word == "UNKNOWN" else on.severity or ("low" if word == "PARTIAL" and on.effect == "missing" else _SEVERITY[on.effect])
+    )
     what = on.why or row.why
     facts: tuple[tuple[str, str], ...] = (("effect", on.effect), ("names", " ".join(names)), ("proof", row.proof))
     if value:
@@ -370,6 +372,8 @@ def _wider(key: str) -> list[str]:
     elif key.startswith("fd:chr:"):
         parts = key.split(":")
         out += [":".join(parts[:n]) for n in range(len(parts) - 1, 2, -1)]
+    elif key.startswith("fd:on:"):
+        out.append("fd:on")
     elif kind == "vma" and rest.startswith(("[anon:", "[anon_shmem:", "/SYSV")):
         out.append("vma:/SYSV" if rest[0] == "/" else f"vma:{rest.split(':')[0]}:]")
     return out

@@ -31,6 +31,11 @@ _FS = {
     "mqueue": "mqueue",
     "binder": "binderfs",
 }
+# file systems, as mountinfo names them, whose open files hold nothing but an offset and flags: those that fd.regular knows
+_STORES = frozenset(
+    """ext2 ext3 ext4 xfs btrfs tmpfs devtmpfs ramfs rootfs overlay f2fs bcachefs zfs vfat msdos exfat ntfs3 jfs nilfs2 reiserfs
+    squashfs erofs iso9660 udf nfs nfs4 cifs smb3 ceph 9p fuse fuseblk gfs2 ocfs2 hugetlbfs""".split()
+)
 # pages of the kernel itself: their flags (io, pf) are its own business
 _KERNELS_OWN = frozenset({"[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]"})
 _O_PATH, _FASYNC = 0o10000000, 0o20000
@@ -73,7 +78,9 @@ def descriptor(link: str, mode: int, rdev: int = 0, flags: int = 0, filesystem: 
     if stat.S_ISDIR(mode):
         return "fd:directory"
     if stat.S_ISREG(mode):
-        return f"fd:{_FS[filesystem]}" if filesystem in _FS else "fd:regular"
+        if filesystem in _FS:
+            return f"fd:{_FS[filesystem]}"
+        return "fd:regular" if filesystem.partition(".")[0] in _STORES else f"fd:on:{filesystem}"
     return f"fd:mode:{stat.S_IFMT(mode):o}"
 
 

@@ -48,6 +48,7 @@ class On(Record):
     when: str = "set"
     kernel: str = ""
     version: str = ""
+    severity: str = ""  # where it is not what the effect says: critical for a sandbox, seal, limit or credential that is gone
 
 
 class Tag(Record):
@@ -84,9 +85,11 @@ def nothing(why: str = "", *, when: str = "set") -> tuple[On, ...]:
     return (On("safe", "none", why, when),)
 
 
-def partly(why: str, effect: str = "refused", *, when: str = "set", kernel: str = "", version: str = "") -> tuple[On, ...]:
+def partly(
+    why: str, effect: str = "refused", *, when: str = "set", kernel: str = "", version: str = "", severity: str = ""
+) -> tuple[On, ...]:
     """Partial: the usual use is carried; `why` says what is not."""
-    return (On("partial", effect, why, when, kernel, version),)
+    return (On("partial", effect, why, when, kernel, version, severity),)
 
 
 def refused(why: str = "", *, when: str = "set") -> tuple[On, ...]:
@@ -99,9 +102,9 @@ def failed(why: str = "", *, when: str = "set", kernel: str = "", version: str =
     return (On("unsafe", "failed", why, when, kernel, version),)
 
 
-def lost(why: str = "", *, when: str = "set") -> tuple[On, ...]:
+def lost(why: str = "", *, when: str = "set", severity: str = "") -> tuple[On, ...]:
     """Unsafe: the state is gone after a restore and nothing says so."""
-    return (On("unsafe", "lost", why, when),)
+    return (On("unsafe", "lost", why, when, "", "", severity),)
 
 
 def unseen(why: str, *, when: str = "set") -> tuple[On, ...]:

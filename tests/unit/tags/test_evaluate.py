@@ -179,6 +179,7 @@ def test_boot_parameters() -> None:
         (["fd:anon_inode:[io_uring]"], "native", "UNSAFE"),
         (["fd:chr:226:128"], "native", "UNSAFE"),
         (["fd:chr:1:200"], "native", "UNKNOWN"),
+        (["fd:on:ubifs"], "native", "UNSAFE"),
         (["fd:anon_inode:[brand-new]"], "native", "UNKNOWN"),
         (["vmflag:zz"], "criu", "UNKNOWN"),
         (["sock:AF_PACKET/SOCK_RAW/3"], "native", "UNSAFE"),

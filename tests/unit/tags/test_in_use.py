@@ -17,6 +17,9 @@ REG, CHR, BLK, FIFO, DIR = stat.S_IFREG, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIF
     [
         ("/var/log/x", REG, 0, 0, "ext4", "fd:regular"),
         ("/var/log/x (deleted)", REG, 0, 0, "ext4", "fd:regular"),
+        ("/mnt/x", REG, 0, 0, "fuse.sshfs", "fd:regular"),
+        ("/mnt/x", REG, 0, 0, "ubifs", "fd:on:ubifs"),
+        ("/mnt/x", REG, 0, 0, "", "fd:on:"),
         ("/proc/1/stat", REG, 0, 0, "proc", "fd:proc"),
         ("/sys/fs/cgroup/x", REG, 0, 0, "cgroup2", "fd:cgroup"),
         ("/queue", REG, 0, 0, "mqueue", "fd:mqueue"),

@@ -74,7 +74,7 @@ TAGS = (
         "prctl(2) PR_SET_SPECULATION_CTRL; Linux Documentation/userspace-api/spec_ctrl.rst",
         "read: status keys Speculation_Store_Bypass and SpeculationIndirectBranch show them; " + _NONE,
         native=carried("speculation controls that the thread may choose"),
-        criu=partly("a mitigation that a task chose is lost: a sandbox is weaker after a restore", "lost"),
+        criu=partly("a mitigation that a task chose is lost: a sandbox is weaker after a restore", "lost", severity="critical"),
         do="set it again after a restore, or choose the mitigation for the whole machine at boot",
     ),
     option(
@@ -124,7 +124,7 @@ TAGS = (
         "read: only ptrace since v6.4 reads it; " + _NONE,
         native=partly("a thread with dispatch on is unseen before 6.4", "unseen", kernel="..6.3")
         + partly("a thread with dispatch on is refused", kernel="6.4.."),
-        criu=partly("lost: calls that were meant to be caught go through", "lost"),
+        criu=partly("lost: calls that were meant to be caught go through", "lost", severity="critical"),
         do="turn dispatch off before a dump",
     ),
     option(

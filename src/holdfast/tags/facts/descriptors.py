@@ -1,7 +1,7 @@
 """Descriptors that one process holds right now; keys that a reader of /proc, or the engine's own evidence, produces.
 
 fd:KIND         fd:regular, fd:directory, fd:pipe, fd:fifo, fd:block, fd:chr:MAJOR[:MINOR], fd:anon_inode:NAME, fd:ns:TYPE,
-                fd:memfd, fd:proc, fd:sysfs; a space in a name is written \\x20
+                fd:memfd, fd:proc, fd:sysfs, fd:on:FILESYSTEM; a space in a name is written \\x20
 sock:FAMILY[/TYPE][/PROTOCOL][:STATE]
 vma:NAME        a special mapping; vmflag:xx, two letters of VmFlags; smaps:KEY, a key of smaps that is not at its default
 status:KEY      a key of /proc/PID/status that is not at its default; feature:WORD from x86_Thread_features
@@ -23,6 +23,16 @@ _STATUS = "proc_pid_status(5)"
 
 TAGS = (
     flag("fd_plain", "fd:regular fd:directory fd:pipe fd:fifo", "files, directories, pipes", _FD, CARRY, native=carried(), criu=carried()),
+    flag(
+        "fd_on_other",
+        "fd:on",
+        "a file on a file system that fd.regular does not know",
+        _FD,
+        "read: kinds/fd/regular.py lists the file systems whose open files hold nothing but an offset and flags",
+        native=refused("nobody has said that nothing is lost"),
+        criu=partly("opened anew by path; what the file system keeps for an open file is lost", "lost"),
+        do="copy the file to a file system that is known",
+    ),
     flag(
         "fd_memory_devices",
         "fd:chr:1:3 fd:chr:1:5 fd:chr:1:7 fd:chr:1:8 fd:chr:1:9",
@@ -153,8 +163,8 @@ TAGS = (
         "fd:anon_inode:inotify",
         "inotify watches",
         "inotify(7)",
-        RULE,
-        native=refused(),
+        CARRY,
+        native=partly("watches are made again by path; events that wait are refused, events meanwhile are told as lost", "told"),
         criu=partly("queued events are lost", "lost"),
         do="close it before a dump",
     ),

@@ -146,7 +146,7 @@ TAGS = (
         "name_to_handle_at(2) and open_by_handle_at(2): files by handle",
         "open_by_handle_at(2)",
         _WIKI,
-        native=nothing("files are found by path and by deleted-file rules"),
+        native=needed("what an inotify watches is found by handle; without it such watches are refused", partial=True),
         criu=needed(
             "inotify and fanotify marks, and files whose name moved, are found by handle (criu/fsnotify.c, criu/irmap.c)", partial=True
         ),

@@ -14,6 +14,7 @@ from holdfast.tags.row import (
     partly,
     refused,
     space,
+    untested,
 )
 
 TAGS = (
@@ -28,16 +29,36 @@ TAGS = (
     ),
     space(
         "fs_disk",
-        "fs/ext4 fs/ext2 fs/jbd2 fs/xfs fs/jfs fs/reiserfs fs/minix fs/ufs fs/hfs fs/hfsplus fs/fat fs/exfat fs/ntfs3 fs/ntfs "
-        "fs/nilfs2 fs/omfs "
-        "fs/hpfs fs/qnx4 fs/qnx6 fs/sysv fs/affs fs/adfs fs/befs fs/bfs fs/efs fs/freevxfs fs/romfs fs/cramfs fs/squashfs "
-        "fs/isofs fs/udf fs/jffs2 "
-        "fs/ubifs fs/zonefs fs/vboxsf fs/bcachefs",
+        "fs/ext4 fs/ext2 fs/jbd2 fs/xfs fs/jfs fs/reiserfs fs/fat fs/exfat fs/ntfs3 fs/nilfs2 fs/squashfs fs/isofs fs/udf fs/erofs",
         "file systems on a disk or image",
         "Linux fs/*/Kconfig",
         CARRY,
         native=carried("a file on it is found again by path; its contents are not part of the image and must not change"),
         criu=carried("files by path; mounts of these kinds only as external mounts when a mount namespace is dumped"),
+    ),
+    space(
+        "fs_disk_rare",
+        "fs/minix fs/ufs fs/hfs fs/hfsplus fs/ntfs fs/omfs fs/hpfs fs/qnx4 fs/qnx6 fs/sysv fs/affs fs/adfs fs/befs fs/bfs fs/efs "
+        "fs/freevxfs fs/romfs fs/cramfs fs/jffs2 fs/ubifs fs/zonefs fs/vboxsf fs/ecryptfs",
+        "file systems of which nobody has said that an open file keeps nothing but an offset and flags",
+        "Linux fs/*/Kconfig",
+        "read: kinds/fd/regular.py lists the file systems that it knows; every other is refused",
+        native=refused("an open file on one is refused"),
+        criu=carried("files by path"),
+        do="copy the files to a file system that is known",
+        roots="MINIX_FS UFS_FS HFS_FS HFSPLUS_FS NTFS_FS OMFS_FS HPFS_FS QNX4FS_FS QNX6FS_FS SYSV_FS AFFS_FS ADFS_FS BEFS_FS BFS_FS "
+        "EFS_FS VXFS_FS ROMFS_FS CRAMFS JFFS2_FS UBIFS_FS ZONEFS_FS VBOXSF_FS ECRYPT_FS",
+    ),
+    space(
+        "fs_net_rare",
+        "fs/afs fs/coda fs/orangefs",
+        "file systems of a network that fd.regular does not know",
+        "Linux fs/afs, fs/coda, fs/orangefs",
+        "read: kinds/fd/regular.py lists the file systems that it knows; every other is refused",
+        native=refused("an open file on one is refused"),
+        criu=untested("files by path; their tokens and caches were not looked at"),
+        do="copy the files to a file system that is known",
+        roots="AFS_FS CODA_FS ORANGEFS_FS",
     ),
     space(
         "fs_btrfs",
@@ -71,7 +92,7 @@ TAGS = (
     ),
     space(
         "fs_net",
-        "fs/nfs fs/smb fs/ceph fs/9p fs/afs fs/coda fs/orangefs fs/ocfs2 fs/gfs2 fs/netfs",
+        "fs/nfs fs/smb fs/ceph fs/9p fs/ocfs2 fs/gfs2 fs/netfs",
         "file systems whose server keeps state per open file: delegations, leases, locks, silly-renamed files",
         "nfs(5); Linux fs/nfs/nfs4state.c",
         "read: an unlinked open NFS file is .nfsXXXX on the server and goes with the last close",
@@ -137,24 +158,14 @@ TAGS = (
         criu=partly("a descriptor on /dev/dlm* or /dev/cachefiles fails the dump", "failed"),
     ),
     space(
-        "fs_ecrypt_erofs",
-        "fs/ecryptfs fs/erofs",
-        "stacked and read-only file systems",
-        "Linux fs/ecryptfs, fs/erofs",
-        CARRY,
-        native=carried("files by path; /dev/ecryptfs and on-demand descriptors are refused"),
-        criu=carried("files by path"),
-    ),
-    space(
         "fs_notify",
         "fs/notify",
         "watches on files",
         "Linux fs/notify/Kconfig",
-        RULE,
-        native=refused("inotify and fanotify descriptors are refused"),
+        CARRY,
+        native=partly("inotify with nothing to read is carried; fanotify descriptors are refused"),
         criu=partly("watches are carried, queued events are not", "lost"),
-        do="close watches before a dump",
-        roots="INOTIFY_USER FANOTIFY DNOTIFY",
+        do="read queued events before a dump",
     ),
     option(
         "fsnotify",

@@ -88,7 +88,7 @@ TAGS = (
         "Linux Documentation/networking/tls.rst",
         "rule: an established connection is refused; read: no mention of TCP_ULP in CRIU 4.2.1",
         native=refused("kernel TLS lives on established connections, which are refused; TCP_ULP on a listening socket is refused"),
-        criu=lost("TCP_ULP is not looked for: plain text goes out after a restore"),
+        criu=lost("TCP_ULP is not looked for: plain text goes out after a restore", severity="critical"),
         do="use TLS in user space",
     ),
     option(
