@@ -35,6 +35,17 @@ _NEW_CALLS = {
     "getxattrat": 464, "listxattrat": 465, "removexattrat": 466, "open_tree_attr": 467, "file_getattr": 468, "file_setattr": 469,
     "listns": 470, "rseq_slice_yield": 471,
 }  # fmt: skip
+# requests by the object that they are asked of: (request, bytes of the argument); each changes at most the probe's own new object
+_REQUESTS = {
+    "PIDFD_GET_INFO": ("pidfd", 0xC040FF0B, 64), "TFD_IOC_SET_TICKS": ("timerfd", 0x40085400, 8), "EPIOCGPARAMS": ("epoll", 0x80088A02, 8),
+    "INOTIFY_IOC_SETNEXTWD": ("inotify", 0x40044900, 4), "TIOCGPTPEER": ("pty", 0x5441, 0), "TIOCGPKT": ("pty", 0x80045438, 4),
+    "TIOCGPTLCK": ("pty", 0x80045439, 4), "TIOCGEXCL": ("pty", 0x80045440, 4), "NS_GET_ID": ("namespace", 0x8008B70D, 8),
+}  # fmt: skip
+# structs that calls take with their size, and that grow at the end: (system call, arguments before the struct, its smallest size)
+_GROWING = {
+    "clone_args": (435, (), 64), "open_how": (437, (-1, b""), 24), "mount_attr": (442, (-1, b"", 0), 32),
+    "landlock_ruleset_attr": (444, (), 8),
+}  # fmt: skip
 # prctl(2) questions: (option, arguments); they read and change nothing
 _QUESTIONS = {
     "PR_GET_DUMPABLE": (3,), "PR_GET_KEEPCAPS": (7,), "PR_GET_TIMING": (13,), "PR_GET_NAME": None, "PR_GET_SECCOMP": (21,),
@@ -67,6 +78,8 @@ def probe() -> dict[str, dict[str, str]]:
         "prctl": questions,
         "socket-options": socket_options,
         "numbers": numbers,
+        "ioctls": ioctls,
+        "sizes": sizes,
     }
     return {name: dict(sorted(ask().items())) for name, ask in tables.items()}
 
@@ -300,11 +313,60 @@ def numbers() -> dict[str, str]:
         out["fields of statm"] = str(len(file.read().split()))
     out["landlock version"] = str(_LIBC.syscall(444, None, 0, 1))
     out["membarrier commands"] = hex(_LIBC.syscall(324, 0, 0, 0))
-    out["pagemap scan"] = _ioctl("/proc/self/pagemap", 0xC0606610, bytes(96))
     out["kcmp"] = "there" if _LIBC.syscall(312, os.getpid(), os.getpid(), 1, 0, 0) == 0 else errno.errorcode.get(ctypes.get_errno(), "")
     out["userfaultfd features"] = _userfaultfd()
-    with open("/proc/self/ns/mnt", "rb") as file:
-        out["nsfs id"] = _ioctl(file.name, 0x8008B70D, bytes(8))
+    return out
+
+
+def ioctls() -> dict[str, str]:
+    """Which requests an object of each kind understands."""
+    out = {}
+    made = _made()
+    for name, (kind, request, length) in _REQUESTS.items():
+        try:
+            fds = made[kind]()
+        except OSError as error:
+            out[name] = f"not made: {errno.errorcode.get(error.errno or 0, str(error.errno))}"
+            continue
+        room = ctypes.create_string_buffer(max(length, 1))
+        ctypes.set_errno(0)
+        result = _LIBC.ioctl(fds[0], ctypes.c_ulong(request), room)
+        out[name] = "missing" if result < 0 and ctypes.get_errno() == errno.ENOTTY else "there"
+        if name == "TIOCGPTPEER" and result >= 0:
+            os.close(result)
+        for fd in fds:
+            os.close(fd)
+    out["PAGEMAP_SCAN"] = _ioctl("/proc/self/pagemap", 0xC0606610, bytes(96))
+    out["PROCMAP_QUERY"] = _ioctl("/proc/self/maps", 0xC0686611, bytes(104))
+    return out
+
+
+def sizes() -> dict[str, str]:
+    """How many bytes of each growing struct the kernel knows: the first byte beyond them that must be zero is an E2BIG.
+
+    Source:  include/linux/uaccess.h: copy_struct_from_user, which looks at the struct before any call looks at what is in it
+    """
+    out = {}
+    for name, (number, before, smallest) in _GROWING.items():
+        out[name] = "more"
+        for known in range(smallest, 256, 8):
+            room = bytearray(512)
+            room[:8] = b"\xff" * 8  # flags that no kernel knows: no call can succeed, whatever size it takes
+            room[known] = 1
+            after = (ctypes.c_size_t(len(room)), 0) if name == "landlock_ruleset_attr" else (ctypes.c_size_t(len(room)),)
+            ctypes.set_errno(0)
+            _LIBC.syscall(number, *before, bytes(room), *after)
+            if ctypes.get_errno() == errno.E2BIG:
+                out[name] = str(known)
+                break
+    attributes = ctypes.create_string_buffer(256)
+    out["sched_attr"] = "" if _LIBC.syscall(315, 0, attributes, len(attributes), 0) else str(struct.unpack_from("<I", attributes)[0])
+    asked = bytearray(512)
+    struct.pack_into("<II", asked, 0, 1, len(asked))
+    asked[-1] = 1
+    refused = ctypes.create_string_buffer(bytes(asked))
+    _LIBC.syscall(298, refused, 0, -1, -1, 0)  # refuses the size, and writes the one that it knows
+    out["perf_event_attr"] = str(struct.unpack_from("<II", refused)[1])
     return out
 
 

@@ -26,6 +26,22 @@ def test_no_probe_leaves_a_descriptor_behind() -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+def test_sizes_and_requests_are_those_of_the_headers() -> None:
+    answers = probes.probe()
+    # include/uapi/linux/sched.h CLONE_ARGS_SIZE_VER2, openat2.h OPEN_HOW_SIZE_VER0, sched/types.h SCHED_ATTR_SIZE_VER1: the least today
+    least = {"clone_args": 88, "open_how": 24, "mount_attr": 32, "sched_attr": 56, "landlock_ruleset_attr": 8, "perf_event_attr": 128}
+    assert {name: int(answers["sizes"][name]) >= size for name, size in least.items()} == dict.fromkeys(least, True)
+    assert answers["ioctls"]["TIOCGEXCL"] == "there"
+
+
+def test_no_probe_makes_a_process() -> None:
+    before = os.listdir(f"/proc/self/task/{os.getpid()}")
+    probes.sizes()
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="utf-8") as file:
+        assert file.read().split() == []
+    assert os.listdir(f"/proc/self/task/{os.getpid()}") == before
+
+
 def test_every_answer_has_a_decision() -> None:
     book = ledger.Ledger(ledger.read(LEDGER), LEDGER)
     answers = probes.probe()
