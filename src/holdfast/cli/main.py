@@ -38,6 +38,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return _unread()
     except KeyboardInterrupt as ended:
         return 128 + getattr(ended, "number", 2)
+    except OSError as error:
+        from holdfast.cli import output  # as above
+
+        known = output.outside(error)
+        return output.crashed(error, name, as_json) if known is None else output.failed(known, name, as_json)
     except Exception as error:  # noqa: BLE001 - the last resort: it is told, with its traceback
         from holdfast.cli import output  # as above
 

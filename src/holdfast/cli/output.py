@@ -7,6 +7,7 @@ In JSON, keys are sorted, a byte string that is not UTF-8 has its exact value be
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -100,6 +101,23 @@ def crashed(error: BaseException, command: str, as_json: bool) -> int:
         do="report it with the lines above",
     )
     return failed(known, command, as_json)
+
+
+# a full or broken disk, a limit: nobody's mistake, and it can happen to any call
+_OUTSIDE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+
+
+def outside(error: OSError) -> KernelLacks | None:
+    """What an error of the system amounts to if it is one that the machine's owner can mend."""
+    if error.errno not in _OUTSIDE:
+        return None
+    return KernelLacks(
+        "resource",
+        f"the system has no room for this: {error.strerror}",
+        where=os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "",
+        why=f"{errno.errorcode[error.errno]}; see errno(3)",
+        do="free some space or raise the limit, and try again",
+    )
 
 
 def verdict_of(error: HoldfastError) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdfast
+from holdfast.cli import commands
 from holdfast.errors import HoldfastError
 from tests import harness
 
@@ -143,8 +144,8 @@ def test_completion_knows_commands_and_options_however_they_are_read(words: str,
     assert wanted in run(env=env).stdout.splitlines()
 
 
-@pytest.mark.parametrize("command", ["dump", "restore", "check", "show", "verify", "doctor", "completion", "demo"])
-def test_help(command: str) -> None:
+@pytest.mark.parametrize("command", sorted(commands.summaries()))
+def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")
     assert (done.returncode, done.stdout.startswith(f"Usage: holdfast {command}")) == (0, True), done.stderr
 
@@ -331,6 +332,15 @@ def test_all_four_parts_of_every_refusal_are_told(tmp_path: Path) -> None:
 def test_a_mistake_of_ours_exits_with_70_and_a_traceback_and_the_target_lives(tmp_path: Path, subject: harness.Subject) -> None:
     done = run("dump", str(subject.pid), "-o", tmp_path / "image", env={"HOLDFAST_FAULT": "dump.described:raise"})
     assert (done.returncode, "Traceback" in done.stderr, "internal.fault" in done.stderr) == (70, True, True)
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("image")] == []
+    subject.go()
+    assert os.waitstatus_to_exitcode(os.waitpid(subject.pid, 0)[1]) == 7
+
+
+def test_no_room_for_the_image_exits_with_20_and_leaves_nothing(tmp_path: Path, subject: harness.Subject) -> None:
+    words: list[str | Path] = ["prlimit", "--fsize=65536", HOLDFAST, "dump", str(subject.pid), "-o", tmp_path / "image"]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert (done.returncode, code_of(done)) == (20, "kernel_lacks.resource")
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("image")] == []
     subject.go()
     assert os.waitstatus_to_exitcode(os.waitpid(subject.pid, 0)[1]) == 7

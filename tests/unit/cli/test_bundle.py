@@ -90,6 +90,15 @@ def test_a_new_kind_is_not_lost_and_a_removed_one_is_gone(package: Path) -> None
     assert run(package, LOAD + USE + RENEW + "print('fd.odd' in kinds)") == "False"
 
 
+def test_a_module_that_cannot_be_run_any_more_is_left_to_the_import(package: Path) -> None:
+    use = "import holdfast.engine.dump\n"
+    run(package, LOAD + use + RENEW)
+    errors = package / "holdfast" / "errors.py"
+    errors.write_text(errors.read_text().replace("UsageError", "OtherError"))
+    told = "try:\n    import holdfast.engine.dump\nexcept ImportError as error:\n    print(error.name, 'UsageError' in str(error))"
+    assert run(package, LOAD + told) == "holdfast.errors True"
+
+
 @pytest.mark.parametrize("content", [b"", b"x", b"\xe9\x00\x00\x00\x00", b"N", b"(\x02\x00\x00\x00i\x01\x00\x00\x00N"])
 def test_a_broken_bundle_is_no_bundle(package: Path, content: bytes) -> None:
     run(package, LOAD + USE + RENEW)
