@@ -185,7 +185,9 @@ def refresh() -> None:
     """
     found = mirrors(_run(["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"]).stdout)
     if "Debian" not in found:
-        raise KernelLacks("debian.mirror", "apt knows no Debian mirror here", why="`apt-get indextargets` names none", do="name a file instead")
+        raise KernelLacks(
+            "debian.mirror", "apt knows no Debian mirror here", why="`apt-get indextargets` names none", do="name a file instead"
+        )
     signed = f"[arch=amd64 signed-by={KEYRING}]" if os.path.exists(KEYRING) else "[arch=amd64]"
     lines = [f"deb {signed} {address} {suite} main\n" for label, address in found.items() for suite in SUITES[label]]
     options = _options()
@@ -246,7 +248,11 @@ def files(packages: Iterable[str], wanted: Callable[[str], bool], version: str =
         if done.returncode or len(fetched) != len(names):
             why = (done.stderr.strip().splitlines() or ["apt-get said nothing"])[-1]
             raise KernelLacks(
-                "debian.fetch", f"{names[0]} cannot be fetched", where=" ".join(names), why=why, do="holdfast kernels --refresh, then try again"
+                "debian.fetch",
+                f"{names[0]} cannot be fetched",
+                where=" ".join(names),
+                why=why,
+                do="holdfast kernels --refresh, then try again",
             )
         out: dict[str, bytes] = {}
         for path in fetched:

@@ -48,7 +48,8 @@ def load(spec: str) -> Specimen:
 
     Raises:  usage.kernel.unreadable: no such file; usage.kernel.unknown: no such Debian kernel;
              usage.kernel.form: the file is no form of a kernel;
-             kernel_lacks.btf: the kernel was built without BTF; kernel_lacks.debian.fetch, kernel_lacks.debian.mirror: Debian cannot be asked
+             kernel_lacks.btf: the kernel was built without BTF;
+             kernel_lacks.debian.fetch, kernel_lacks.debian.mirror: Debian cannot be asked
     """
     if spec == "live":
         return _live()

@@ -73,7 +73,15 @@ class Headers(Record):
         ]
         first = ("compiler-version.h", "kconfig.h", "compiler_types.h")
         included = [part for name in first for part in ("-include", f"{self.common}/include/linux/{name}")]
-        return ["-nostdinc", "-D__KERNEL__", "-DMODULE", "-DCC_USING_FENTRY", '-DKBUILD_MODNAME="x"', *(f"-I{folder}" for folder in folders), *included]
+        return [
+            "-nostdinc",
+            "-D__KERNEL__",
+            "-DMODULE",
+            "-DCC_USING_FENTRY",
+            '-DKBUILD_MODNAME="x"',
+            *(f"-I{folder}" for folder in folders),
+            *included,
+        ]
 
 
 def fetched(kernel: debian.DebianKernel) -> Headers:
