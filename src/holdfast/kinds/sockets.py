@@ -273,14 +273,15 @@ def diag(process: ProcessEvidence) -> int:
     return diags[space]
 
 
-def unreachable_namespace(ev: FileEvidence, kind: str) -> Iterator[Unchecked]:
-    """Unchecked where the socket's network namespace is another than ours and may not be entered."""
+def unreachable_namespace(ev: FileEvidence, kind: str) -> Iterator[Refusal | Unchecked]:
+    """A refusal where the socket's network namespace is another than ours and may not be entered; of a running target an open question."""
     try:
         diag(ev.process)
     except OSError as e:
         if e.errno not in (EPERM, EACCES):
             raise
-        yield Unchecked(kind, f"{ev.where}: its network namespace may not be entered", "setns(2) needs CAP_SYS_ADMIN there")
+        what, why = f"{ev.where}: its network namespace may not be entered", "setns(2) needs CAP_SYS_ADMIN there"
+        yield Refusal(f"{kind}.namespace", what, ev.where, why, "dump as root") if stopped(ev) else Unchecked(kind, what, why)
 
 
 # --- its inode
