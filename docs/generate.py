@@ -1,4 +1,4 @@
-"""Write the pages that are made from the source, docs/kinds.md and docs/errors.md: `make docs`.
+"""Write the pages that are made from the source, docs/kinds.md, docs/errors.md and docs/tags.md: `make docs`.
 
 tests/repo/test_docs.py holds the pages fresh.
 """
@@ -27,7 +27,9 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """Every generated page: name to text."""
-    return {"kinds.md": kinds_page(), "errors.md": errors_page()}
+    from holdfast.tags import page
+
+    return {"kinds.md": kinds_page(), "errors.md": errors_page(), "tags.md": page.render()}
 
 
 # --- kinds

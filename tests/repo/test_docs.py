@@ -17,7 +17,7 @@ from tests.repo import tree
 if TYPE_CHECKING:
     from types import ModuleType
 
-PAGES = ("kinds.md", "errors.md")
+PAGES = ("kinds.md", "errors.md", "tags.md")
 
 
 def generator() -> ModuleType:

@@ -21,6 +21,7 @@ class Group(click.Group):
     """A group whose first word may be a path: what is no command is given to `judge`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The words, with `judge` before them where the first names no command."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["judge", *args]
         return super().parse_args(ctx, args)
@@ -182,6 +183,7 @@ def export(form: str, engine: str, effects: tuple[str, ...], tree: str, config: 
         _print(page.render())
         return
     if form == "scopes":
+        # only what this command needs is paid for
         from holdfast.tags import scopes
 
         places = [fetch.tree(t) for t in tree.split(",") if t]
@@ -199,6 +201,7 @@ def export(form: str, engine: str, effects: tuple[str, ...], tree: str, config: 
 
 
 def _table(store: str, processes: bool = False) -> Table:
+    # only what this command needs is paid for
     from holdfast.tags import discovered, in_use, table
 
     entries = discovered.read(store or discovered.place())
@@ -207,6 +210,7 @@ def _table(store: str, processes: bool = False) -> Table:
 
 # "native,criu:3.17" to pairs of engine and version.
 def _engines(text: str) -> list[tuple[str, str]]:
+    # only what this command needs is paid for
     from holdfast.kernel.release import numbers
     from holdfast.tags.row import ENGINES
 
@@ -224,6 +228,7 @@ def _engines(text: str) -> list[tuple[str, str]]:
 
 
 def _words(text: str) -> set[str]:
+    # only what this command needs is paid for
     from holdfast.tags.evaluate import ORDER
 
     words = {w.strip().upper() for w in text.split(",")} - {"NONE", ""}
@@ -233,11 +238,13 @@ def _words(text: str) -> set[str]:
 
 
 def _config(path: str, rows: Table, tree: str, engine: str, kernel: str, version: str) -> tuple[str, Judged]:
+    # only what this command needs is paid for
     from holdfast.kernel import kconfig
     from holdfast.tags import evaluate, scopes, source
 
     data, where = source.read(path) if path else source.running()
     if tree:
+        # only what this command needs is paid for
         from holdfast.tags import fetch
         from holdfast.tags.tree import read
 
@@ -248,6 +255,7 @@ def _config(path: str, rows: Table, tree: str, engine: str, kernel: str, version
 
 
 def _cmdline(path: str, rows: Table, engine: str, kernel: str, version: str) -> tuple[str, Judged]:
+    # only what this command needs is paid for
     from holdfast.kernel import cmdline
     from holdfast.tags import evaluate
 
@@ -256,6 +264,7 @@ def _cmdline(path: str, rows: Table, engine: str, kernel: str, version: str) -> 
 
 
 def _sysctl(path: str, rows: Table, engine: str, kernel: str, version: str) -> tuple[str, Judged]:
+    # only what this command needs is paid for
     from holdfast.kernel import sysctl
     from holdfast.tags import evaluate
 
@@ -268,6 +277,7 @@ def _sysctl(path: str, rows: Table, engine: str, kernel: str, version: str) -> t
 
 
 def _process(pid: int, rows: Table, engine: str, kernel: str, version: str) -> tuple[str, Judged]:
+    # only what this command needs is paid for
     from holdfast.tags import evaluate, process
 
     found, dark = process.keys(pid)
@@ -278,6 +288,7 @@ def _process(pid: int, rows: Table, engine: str, kernel: str, version: str) -> t
 
 
 def _running(path: str) -> str:
+    # only what this command needs is paid for
     import os
 
     return "" if path else os.uname().release

@@ -8,7 +8,7 @@ import os
 import shutil
 import tarfile
 
-from holdfast.errors import KernelLacks, UsageError
+from holdfast.errors import KernelLacks
 from holdfast.kernel import cache, debian
 
 KEPT = ("Kconfig", "Makefile", "MAINTAINERS")
@@ -29,15 +29,10 @@ def is_kept(name: str) -> bool:
 def tree(spec: str) -> str:
     """The folder of a kernel tree: one that is given, or the Kconfig part of debian:6.12, fetched when it is not cached.
 
-    Raises:  usage.tree.absent: no such folder
     Raises:  usage.kernel.unknown: no suite carries such a kernel
     Raises:  kernel_lacks.fetch: its package cannot be had
     """
     if not spec.startswith("debian:"):
-        if not os.path.isfile(os.path.join(spec, "Kconfig")):
-            raise UsageError(
-                "tree.absent", f"{spec} is not a kernel tree", where=spec, do="give a directory that holds Kconfig, or debian:6.12"
-            )
         return spec
     kernel = debian.choose(debian.available(), spec.removeprefix("debian:").partition("/")[0])
     place = os.path.join(cache.folder("kconfig"), f"{kernel.series}-{kernel.version.partition('-')[0]}")
