@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from holdfast.image import codec
+from holdfast.kinds.contract import Entry
 from holdfast.kinds.sock.unix import KIND, Unix, compare
 from holdfast.kinds.socket_options import Option
 from holdfast.kinds.sockets import Maker
@@ -167,6 +168,15 @@ def test_shut_down_directions_come_back(pool: Pool, how: int) -> None:
         assert b.recv(99) == b""
         with pytest.raises(BrokenPipeError):
             a.send(b"x")
+
+
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_datagram_socket_is_shut_down_alone(pool: Pool, end: int) -> None:
+    ends = pool.pair(DGRAM)
+    ends[end].shutdown(socket.SHUT_WR)
+    recs = native.records(KIND, *(s.fileno() for s in ends))
+    assert [r.shutdown for r in recs] == ([("write",), ()] if end == 0 else [(), ("write",)])
+    pool.again(*ends)
 
 
 def test_data_of_a_peer_that_is_gone_comes_back(pool: Pool) -> None:
@@ -403,6 +413,15 @@ def test_two_generations_of_one_name_come_back(pool: Pool, tmp_path: Path) -> No
     made = pool.again(new, new_client, new_server, old_client, old_server)
     assert (made[1].recv(9), made[3].recv(9)) == (b"new", b"old")
     pool.one().connect(str(path))
+    made[0].accept()[0].close()
+    recs = native.records(KIND, *(s.fileno() for s in made))
+    for sock in made:
+        sock.close()
+    steps = native.NativeSteps([Entry(ObjectId(f"file:{n}"), rec) for n, rec in enumerate(recs)])
+    KIND.verbs["restore"](recs[0], steps)
+    turn = f"unix-name:{str(path).encode().hex()}:1"
+    assert [turn in part.needs for part in steps.parts] == [False, True, False]  # the old connection, the listener, its connection
+    pool.keep(*(socket.socket(fileno=fd) for fd in steps.files.values()))
 
 
 def test_an_accepted_end_whose_client_is_gone_comes_back(pool: Pool) -> None:
