@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from holdfast.tracee.names import Names
 
 M64 = (1 << 64) - 1
+PR_SET_TIMERSLACK = 29
 KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
 TOP = 0x7FFFFFFFF000
 LOW = 0x200000
@@ -116,6 +117,7 @@ class Execution:
         draft = self.plan.draft
         prepare = Program()
         _room_for_descriptors(prepare, draft.slots_used)
+        _default_slack(prepare, draft.records)
         if draft.staging:
             sizes = {str(i): rec.size for i, rec in draft.records["mm.shared_memory"].items()}
             for inode, at in draft.staging.items():
@@ -350,6 +352,13 @@ class Execution:
                     os.waitpid(pid, ptrace.WALL)
                 except ChildProcessError:
                     continue  # a child of one of the others
+
+
+def _default_slack(prepare: Program, records: Mapping[str, Mapping[str, Any]]) -> None:
+    # what PR_SET_TIMERSLACK 0 goes back to is what the maker of a task has when it makes it: the stub, from which all others come
+    defaults = {rec.default_ns for rec in records.get("task.timer_slack", {}).values() if rec.default_ns is not None}
+    if len(defaults) == 1:
+        prepare.call("prctl", PR_SET_TIMERSLACK, defaults.pop(), 0, 0, 0)
 
 
 def _room_for_descriptors(prepare: Program, count: int) -> None:

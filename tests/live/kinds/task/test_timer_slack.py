@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING
 
+import holdfast
 from tests import harness
 from tests.live.kinds.task.calls import with_calls
 
@@ -25,3 +27,31 @@ def test_the_slack_survives_and_the_default_is_the_same(tmp_path: Path) -> None:
         ),
     )
     assert trip.said == trip.control == [123456, 50000]
+
+
+def test_a_default_that_the_parent_gave_survives(tmp_path: Path) -> None:
+    libc = ctypes.CDLL(None)
+    before = libc.prctl(30)
+    libc.prctl(29, 70000)
+    try:
+        subject = harness.start(
+            tmp_path,
+            with_calls(
+                """
+                prctl(29, 123456)
+                pause()
+                say(prctl(30))
+                prctl(29, 0)
+                say(prctl(30))
+                """
+            ),
+        )
+    finally:
+        libc.prctl(29, before)
+    try:
+        holdfast.dump(subject.pid, tmp_path / "image")
+        subject.process.wait()
+    finally:
+        subject.kill()
+    harness.restored(tmp_path / "image", subject)
+    assert subject.said == [123456, 70000]
