@@ -45,7 +45,9 @@ def test_the_default_is_not_carried(pair: tuple[int, int]) -> None:
     os.close(fd)
 
 
-@pytest.mark.parametrize(("sort", "word", "number"), [(0, "thread", ME), (1, "process", ME), (2, "group", os.getpgrp())])
+@pytest.mark.parametrize(
+    ("sort", "word", "number"), [(0, "thread", ME), (1, "process", ME), (2, "group", os.getpgrp())], ids=["thread", "process", "group"]
+)
 def test_who_is_signalled_comes_back(pair: tuple[int, int], sort: int, word: str, number: int) -> None:
     reader, writer = pair
     fcntl.fcntl(reader, F_SETOWN_EX, struct.pack("ii", sort, number))
