@@ -46,8 +46,7 @@ class Inside:
     def open(self) -> None:
         """Map an area into every process."""
         if self.guarded:
-            fds = {int(p.pid): frozenset(int(fd) for fd in p.fds) for p in self._processes.values()}
-            self.guard = Guard(sum(len(p.threads) for p in self._processes.values()), fds)
+            self.guard = Guard(sum(len(p.threads) for p in self._processes.values()))
         for process in self._processes.values():
             self._open_one(process)
 

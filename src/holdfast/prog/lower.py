@@ -2,7 +2,8 @@
 
 Rows of ten 64-bit little-endian words: number, flags, six arguments, expectation, result. Flags 0..5: argument is the
 address of a word to load first; 8..9: 0 go on, 1 stop on an errno, 2 stop unless equal, 3 where the result is 0 go on at the
-row whose address is the expectation. A row whose number is all ones ends the table. Data follows the rows.
+row whose address is the expectation. A row whose number is all ones ends the table. Data follows the rows. Until a row has run its
+result is NOT_RUN, which no call returns.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 ROW = Format("<10Q")
 ROW_SIZE = ROW.size
 RESULT_AT = 72
+NOT_RUN = 1 << 63
 MASK = (1 << 64) - 1
 END = ROW.pack(MASK, *([0] * 9))
 
@@ -123,7 +125,7 @@ def lower(program: Program, base: int, numbers: Mapping[str, int]) -> Lowered:
             elif call.check != ANY:
                 flags |= 2 << 8
                 expect = int(call.check) & MASK
-            image += ROW.pack(numbers[call.name], flags, *words, expect, 0)
+            image += ROW.pack(numbers[call.name], flags, *words, expect, NOT_RUN)
             done.add(id(call))
         image += END
     return Lowered(base, bytes(image + data), placed, outs)

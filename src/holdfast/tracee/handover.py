@@ -35,6 +35,7 @@ def give(hand: Hand, fds: Sequence[int]) -> list[int]:
     program.call("socketpair", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)
     raw = hand.run(program).data(pair)
     theirs, ours = int.from_bytes(raw[:4], "little"), int.from_bytes(raw[4:], "little")
+    _holds(hand, {theirs, ours})
     size = 16 + 4 * len(fds)
     control = Out((size + 7) // 8 * 8)
     byte = Out(1)
@@ -63,7 +64,9 @@ def give(hand: Hand, fds: Sequence[int]) -> list[int]:
         taken.call("close", ours)
         answers = hand.run(taken)
     got = answers.data(control)[16:size]
-    return [int.from_bytes(got[i : i + 4], "little") for i in range(0, len(got), 4)]
+    numbers = [int.from_bytes(got[i : i + 4], "little") for i in range(0, len(got), 4)]
+    _holds(hand, set(numbers))
+    return numbers
 
 
 def drop(hand: Hand, fds: Sequence[int]) -> None:
@@ -72,3 +75,11 @@ def drop(hand: Hand, fds: Sequence[int]) -> None:
     for fd in fds:
         program.call("close", fd)
     hand.run(program)
+    _holds(hand, hand.given - set(fds))
+
+
+# Said to the hand, which closes them where it is taken out in the middle, and to the guard, which does where we are killed.
+def _holds(hand: Hand, fds: set[int]) -> None:
+    hand.given = fds
+    if hand.guard is not None:
+        hand.guard.note_descriptors(hand.tid, fds)

@@ -4,7 +4,8 @@ The first call into a process (mmap of our area) and the last (munmap) are singl
 that the process has already; everything between is done by the loop of tracee/arch. Single calls are made by
 PTRACE_SYSCALL, which needs no trap instruction. While a program runs every signal is blocked except the one that the loop
 stops itself with: one that the target ignores and that is not pending, so that it does no harm even where we are
-killed before we can swallow it.
+killed before we can swallow it. Where the target ignores none, the loop sends itself none (signal 0): it is followed from call to call
+until it pauses, which is slower.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 from errno import EACCES, EINTR
 
-from holdfast.errors import InternalError, TargetChanged
+from holdfast.errors import InternalError
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 from holdfast.prog.lower import Lowered, lower
 from holdfast.tracee import ptrace
@@ -44,7 +45,7 @@ class CallFailed(InternalError):
 
 
 def quiet_signal(ignored: int, caught: int, pending: int) -> int:
-    """The signal that the loop stops itself with: ignored by the target and not pending.
+    """The signal that the loop stops itself with: ignored by the target and not pending; 0 where there is none.
 
     Shape:   masks as in /proc/PID/status, bit n-1 for signal n
     Source:  signal(7): SIGCHLD, SIGURG and SIGWINCH are ignored by default
@@ -56,10 +57,12 @@ def quiet_signal(ignored: int, caught: int, pending: int) -> int:
     for signal in (*range(34, 65), *range(1, 32)):
         if signal not in (9, 18, 19, 20, 21, 22) and (ignored & ~pending) >> (signal - 1) & 1:
             return signal
-    for signal in (SIGWINCH, SIGURG, SIGCHLD, *range(34, 65)):
-        if not pending >> (signal - 1) & 1:
-            return signal
-    raise TargetChanged("signals", "every signal is pending", do="try again")
+    return 0
+
+
+def blocked(signal: int) -> int:
+    """The mask while a hand is in: everything but the signal that the loop stops itself with."""
+    return MASK & ~(1 << (signal - 1)) if signal else MASK
 
 
 class Area:
@@ -95,6 +98,8 @@ class Hand:
         self.area: Area | None = None
         self._masked = False
         self._lowered: Lowered | None = None
+        self._running = False  # a program was started and has not stopped yet
+        self.given: set[int] = set()  # descriptors that we made in the process (tracee/handover.py)
         self._saved_stack: tuple[int, bytes] | None = None
 
     # --- single calls
@@ -103,8 +108,8 @@ class Hand:
         if not self._masked:
             mask = self.thread.mask
             if self.guard is not None:
-                self.guard.note(self.tid, self.process_pid, mask, self.gadget.syscall, self.signal, self.thread.original)
-            ptrace.set_sigmask(self.tid, MASK & ~(1 << (self.signal - 1)))
+                self.guard.note(self.tid, self.process_pid, mask, self.gadget, self.signal, self.thread.original)
+            ptrace.set_sigmask(self.tid, blocked(self.signal))
             self._masked = True
             self.thread.injected = True
 
@@ -124,6 +129,8 @@ class Hand:
         signal = os.WSTOPSIG(status)
         if status >> 16 == 0 and signal == SIGSTOP:
             self.thread.deferred.append(SIGSTOP)  # cannot be blocked; it is sent again when the task is let go
+            if self.guard is not None:
+                self.guard.note_deferred(self.tid, len(self.thread.deferred))
             return
         raise InternalError(
             "stop", f"task {self.tid} stopped with status {status:#x} at {Registers(ptrace.get_registers(self.tid))['rip']:#x}"
@@ -183,6 +190,9 @@ class Hand:
         """
         size = (size + PAGE - 1) // PAGE * PAGE
         flags = 0x22 | (0x100000 if at else 0)
+        self._enter()
+        if self.guard is not None:
+            self.guard.note_wanted(self.tid, size)
         base = self.single("mmap", at, size, 7, flags, MASK, 0)
         split = base == -EACCES
         if split:
@@ -196,6 +206,9 @@ class Hand:
         if self.guard is not None:
             self.guard.note_area(self.tid, base, size)
         (ptrace.force_memory if split else ptrace.write_memory)(self.tid, base, LOOP)
+        # from here on it would pause in the area where we are killed; its stack is as it was, also for who copies it
+        self.registers.enter_pause(base)
+        ptrace.set_registers(self.tid, self.registers.pack())
         self._unguard_stack()
         assert self.area is not None
         return self.area
@@ -207,13 +220,15 @@ class Hand:
     def unmap_area(self) -> None:
         """Remove the area; programs can no longer run."""
         if self.area is not None:
+            for fd in sorted(self.given):
+                self.single("close", fd)
+            self.given.clear()
             result = self.single("munmap", self.area.base, self.area.size)
             if result < 0:
                 raise CallFailed("munmap", result, self.tid)
             self.area = None
             if self.guard is not None:
                 self.guard.note_area(self.tid, 0, 0)
-            self._unguard_stack()
 
     def start(self, program: Program, offset: int = 0) -> None:
         """Let the thread run a program, placed `offset` bytes into the table space.
@@ -231,7 +246,8 @@ class Hand:
         regs = self.registers
         regs.enter_loop(area.base, lowered.base, self.signal)
         ptrace.set_registers(self.tid, regs.pack())
-        ptrace.request(ptrace.CONT, self.tid)
+        ptrace.request(ptrace.CONT if self.signal else ptrace.SYSCALL, self.tid)
+        self._running = True
 
     def finish(self) -> Answers:
         """Wait for a started program; its results.
@@ -241,13 +257,7 @@ class Hand:
         """
         lowered = self._lowered
         assert lowered is not None
-        while True:
-            status = self.thread.wait()
-            if status >> 16 == 0 and os.WSTOPSIG(status) == self.signal:
-                break
-            if status >> 16 != ptrace.EVENT_STOP:
-                self._unexpected(status)
-            ptrace.request(ptrace.CONT, self.tid)
+        self._await_end()
         memory = ptrace.read_memory(self.tid, lowered.base, lowered.size)
         answers = lowered.answers(memory)
         at = Registers(ptrace.get_registers(self.tid))["rbx"]
@@ -255,6 +265,29 @@ class Hand:
         if failed is not None:
             raise CallFailed(failed, answers.value(failed), self.tid, answers)
         return answers
+
+    def _await_end(self) -> None:
+        # until the loop has stopped itself, or is about to pause
+        while True:
+            status = self.thread.wait()
+            stop = os.WSTOPSIG(status)
+            if status >> 16 == 0 and stop == (self.signal or 5 | 0x80):
+                if self.signal:
+                    break
+                if Registers(ptrace.get_registers(self.tid))["orig_rax"] == NUMBERS["pause"]:
+                    self._leave_call()
+                    break
+            elif status >> 16 != ptrace.EVENT_STOP:
+                self._unexpected(status)
+            ptrace.request(ptrace.CONT if self.signal else ptrace.SYSCALL, self.tid)
+        self._running = False
+
+    def _leave_call(self) -> None:
+        # from the stop before a call to the one behind it, without making it
+        regs = Registers(ptrace.get_registers(self.tid))
+        regs["orig_rax"] = MASK
+        ptrace.set_registers(self.tid, regs.pack())
+        self._step()
 
     def run(self, program: Program, offset: int = 0) -> Answers:
         """Run a program to its end; its results."""
@@ -279,8 +312,11 @@ class Hand:
 
     def force_settle(self) -> None:
         """Put registers and mask back, whoever changed them."""
+        if self._running:
+            self._await_end()
         self.to_trap_stop()
         ptrace.set_registers(self.tid, self.thread.original)
+        self._unguard_stack()
         ptrace.set_sigmask(self.tid, self.thread.mask)
         self._masked = False
         self.thread.injected = False

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from errno import ECHILD, EPERM, ESRCH
+from errno import ECHILD, EIO, EPERM, ESRCH
 
 from holdfast.errors import Refused, TargetChanged
-from holdfast.tracee import ptrace
+from holdfast.tracee import ptrace, rseq
 from holdfast.tracee.arch.x86_64 import Registers
 
 TYPE_CHECKING = False
@@ -25,13 +25,12 @@ PATIENCE_S = 10.0
 class Thread:
     """One thread that we hold: its registers and signal mask as they were when it stopped."""
 
-    __slots__ = ("_mask", "_raw", "deferred", "group_stop", "injected", "rewound", "tid")
+    __slots__ = ("_mask", "_raw", "deferred", "group_stop", "injected", "tid")
 
     def __init__(self, tid: int) -> None:
         self.tid = tid
         self.group_stop = False
         self.injected = False
-        self.rewound = False  # a wait that our stop ended is to be made again
         self.deferred: list[int] = []
         self._raw: bytes | None = None
         self._mask: int | None = None
@@ -41,8 +40,9 @@ class Thread:
         """The general registers at the stop (read once)."""
         if self._raw is None:
             raw = ptrace.get_registers(self.tid)
-            self._raw = _as_before(self.tid, raw)
-            self.rewound = self._raw != raw
+            self._raw = rseq.aborted(self.tid, _as_before(self.tid, raw))
+            if self._raw != raw:
+                ptrace.set_registers(self.tid, self._raw)  # at once: if we are killed, the task goes on with what it has
         return self._raw
 
     @property
@@ -150,6 +150,22 @@ class Process:
         return self.threads[0]
 
 
+def _keep(thread: Thread) -> None:
+    # read its registers now, so that a wait that our stop has ended is set up to be made again whatever becomes of us
+    try:
+        _ = thread.original
+    except OSError as e:
+        if e.errno != EIO:
+            raise
+        raise Refused(
+            "task.compat",
+            f"task {thread.tid} cannot be dumped: it runs 32-bit code",
+            where=f"ptrace(PTRACE_GETREGSET, {thread.tid})",
+            why="its register set is that of another architecture, Linux arch/x86/kernel/ptrace.c task_user_regset_view",
+            do="none known",
+        ) from e
+
+
 def _parent(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", "rb", 0) as f:
@@ -249,6 +265,7 @@ class Held:
                 ptrace.request(ptrace.CONT, t.tid, 0, os.WSTOPSIG(status))
                 status = t.wait()
             t.group_stop = os.WSTOPSIG(status) != 5
+            _keep(t)
 
     def freeze(self, root: int) -> None:
         """Stop a process, its threads and all its descendants; what they start meanwhile is found and stopped too.
@@ -317,10 +334,6 @@ class Held:
     def _detach(self, thread: Thread) -> None:
         first = thread.deferred.pop(0) if thread.deferred else 0
         try:
-            if not thread.injected:
-                original = thread.original
-                if thread.rewound:
-                    ptrace.set_registers(thread.tid, original)
             ptrace.request(ptrace.DETACH, thread.tid, 0, 0 if thread.group_stop else first)
         except OSError as e:
             if e.errno != ESRCH:
@@ -349,7 +362,10 @@ class Held:
 def _reap(tid: int, leader: bool) -> None:
     # our own child stays for whoever started it to wait for
     if leader and _parent(tid) == os.getpid():
-        os.waitid(os.P_PID, tid, os.WEXITED | os.WNOWAIT | ptrace.WALL)
+        try:
+            os.waitid(os.P_PID, tid, os.WEXITED | os.WNOWAIT | ptrace.WALL)
+        except ChildProcessError:
+            return  # we ignore SIGCHLD, so nobody has to wait for it
         return
     while True:
         try:

@@ -38,6 +38,8 @@ LOOP = bytes.fromhex(
     "054489ef89c64489f2b8ea0000000f05b8220000000f05ebf7"
 )
 
+PAUSE_AT = len(LOOP) - 9
+
 # pause() for ever: mov $34,%eax; syscall; jmp _start
 STUB_CODE = bytes.fromhex("b8220000000f05ebf7")
 STUB_BASE = 0x10000
@@ -120,6 +122,10 @@ class Registers:
     def enter_init(self, program: int) -> None:
         """Set up the life of a job's init; `program` is the job's pid in its own namespace."""
         self["rip"], self["rbx"], self["rax"], self["orig_rax"] = INIT_ENTRY, program, 0, MASK
+
+    def enter_pause(self, code: int) -> None:
+        """Set up the end of the program loop, where a task pauses for ever."""
+        self["rip"], self["rax"], self["orig_rax"] = code + PAUSE_AT, 0, MASK
 
     def enter_loop(self, code: int, table: int, signal: int) -> None:
         """Set up the program loop."""
