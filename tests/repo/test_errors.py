@@ -24,6 +24,7 @@ RANGES = {
 SHARED = {
     "usage.argument": "an argument of a command is missing, or there are too many",
     "target_changed.died": "a task that was there, or was named, is not there",
+    "bad_image.tree": "the processes of the image do not form a tree that can be made",
     "bad_image.unsealed": "the image's last frame is missing: its dump never ended, or its end is cut off",
 }
 

@@ -40,8 +40,8 @@ PR_SET_CHILD_SUBREAPER = 36
 class Births:
     """Makes a tree out of a stub.
 
-    Needs:   the stub is held by us and stopped
     Shape:   `pid_of` maps a pid of the tree's own namespace to ours once the task is there
+    Needs:   the stub is held by us and stopped
     """
 
     def __init__(self, held: Held, tree: Mapping[Any, Any], area: tuple[int, int], pid_of: Callable[[int, int], int]) -> None:

@@ -9,6 +9,8 @@ Sources:  mmap(2), proc_pid_maps(5), proc_pid_smaps(5).
 
 from __future__ import annotations
 
+import os
+
 from holdfast.kinds import areas, tasks
 from holdfast.kinds.contract import Claim, Kind, Refusal, verbs
 from holdfast.model.record import Record
@@ -71,8 +73,6 @@ def refuse(ev: VmaEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 
 def _stat(ev: VmaEvidence) -> Any:
-    import os
-
     cache = ev.process._cache
     key = "file " + ev.vma.name.decode("utf-8", "surrogateescape")
     if key not in cache:
