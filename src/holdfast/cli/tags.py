@@ -145,10 +145,10 @@ def add(finding: BinaryIO, store: str, as_json: bool) -> None:
     Discovered tags are kept apart from reviewed rows and never edited: a later finding about the same thing supersedes.
     """
     # each command pays for its own imports only
-    from holdfast.tags import discovered
+    from holdfast.tags import at_dump, discovered
 
     data = finding.read(1 << 20)
-    where = store or discovered.place()
+    where = store or at_dump.place()
     added = discovered.add(where, discovered.from_finding(discovered.load_finding(data)))
     if as_json:
         _print(output.document("tags add", "OK", {"store": where, "added": added}))
@@ -202,9 +202,9 @@ def export(form: str, engine: str, effects: tuple[str, ...], tree: str, config: 
 
 def _table(store: str, processes: bool = False) -> Table:
     # only what this command needs is paid for
-    from holdfast.tags import discovered, in_use, table
+    from holdfast.tags import at_dump, discovered, in_use, table
 
-    entries = discovered.read(store or discovered.place())
+    entries = discovered.read(store or at_dump.place())
     return table.load(discovered.tags(entries), in_use.AREAS if processes else ())
 
 

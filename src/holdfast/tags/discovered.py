@@ -79,15 +79,6 @@ def _line(entry: Entry) -> str:
     return json.dumps(dict(entry.items()), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def place() -> str:
-    """The store that commands use: HOLDFAST_TAGS, or a file in the user's data directory.
-
-    Source:  XDG Base Directory Specification
-    """
-    home = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
-    return os.environ.get("HOLDFAST_TAGS") or os.path.join(home, "holdfast", "tags.jsonl")
-
-
 def read(path: str) -> list[Entry]:
     """Every entry of a store, oldest first; a store that is not there is empty.
 

@@ -11,7 +11,7 @@ import tarfile
 from holdfast.errors import KernelLacks
 from holdfast.kernel import cache, debian
 
-KEPT = ("Kconfig", "Makefile", "MAINTAINERS")
+KEPT = ("Kconfig", "Makefile", "MAINTAINERS", "Documentation/admin-guide/kernel-parameters.txt")
 
 
 def is_kept(name: str) -> bool:

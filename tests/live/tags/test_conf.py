@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +126,29 @@ def test_conf_lets_the_symbol_be_set_only_where_it_is_true(kernel: Kernel, engin
     debian_own = tmp_path / "debian"
     debian_own.write_bytes(kernel.config + f"CONFIG_{symbol}=y\n".encode())
     assert kernel.run(debian_own, str(top)).state(symbol) == "n"
+
+
+# parameters that a kernel takes and that its list of parameters leaves out, with where it takes them; and those that are not the kernel's
+ELSEWHERE = {
+    "ibt": "arch/x86/kernel/cet.c",
+    "nousershstk": "arch/x86/kernel/cpu/common.c",
+    "setcpuid": "arch/x86/kernel/cpu/common.c",
+    "notsc": "arch/x86/kernel/tsc.c",
+    "swapaccount": "mm/memcontrol.c",
+    "BOOT_IMAGE": "the boot loader",
+    "biosdevname": "udev",
+    "splash": "plymouth",
+    "fastboot": "initramfs-tools",
+}
+
+
+def test_every_boot_parameter_is_one_of_some_kernel(kernel: Kernel) -> None:
+    places = [
+        Path(fetch.tree(f"debian:{series}"), "Documentation/admin-guide/kernel-parameters.txt") for series in {*SERIES, kernel.series}
+    ]
+    listed = {word.replace("-", "_") for place in places for word in re.findall(r"^\s+([\w.-]+)", place.read_text(), re.MULTILINE)}
+    names = [name for name in table.load().names["cmdline"] if "." not in name and name not in ELSEWHERE]
+    assert [name for name in names if name not in listed] == []
 
 
 def test_the_plain_kconfig_file_parses_in_any_tree(kernel: Kernel, tmp_path: Path) -> None:

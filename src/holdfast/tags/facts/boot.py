@@ -28,12 +28,12 @@ TAGS = (
     ),
     boot(
         "rseq",
-        "rseq rseq_slice_ext",
-        "switches restartable sequences off, or time slice extensions on",
-        _DOC + " rseq=",
-        "read: Linux kernel/rseq.c: registration then fails with ENOSYS",
-        native=partly("an image with a registration fails on a kernel with rseq=off", "failed", when="=0,off,n"),
-        criu=partly("an image with a registration fails on a kernel with rseq=off", "failed", when="=0,off,n"),
+        "rseq_slice_ext rseq_debug",
+        "switches time slice extensions by restartable sequences, and checks of their use",
+        _DOC + " rseq_slice_ext=, rseq_debug=",
+        "read: Linux kernel/rseq.c: PR_RSEQ_SLICE_EXTENSION fails where extensions are off",
+        native=partly("an image of a thread with an extension fails where they are off", "failed", when="=0,off,n"),
+        criu=nothing("does not know slice extensions"),
     ),
     boot(
         "lsm",
@@ -84,7 +84,7 @@ TAGS = (
     ),
     boot(
         "la57",
-        "no5lvl la57",
+        "no5lvl",
         "four-level page tables on a five-level CPU",
         _DOC + " no5lvl",
         "read: mappings above 2^47 need five levels",
@@ -103,7 +103,7 @@ TAGS = (
     ),
     boot(
         "shstk",
-        "nousershstk noibt ibt",
+        "nousershstk ibt",
         "switches user shadow stacks off",
         _DOC + " nousershstk",
         "read: arch/x86/kernel/shstk.c",
@@ -118,15 +118,6 @@ TAGS = (
         "read: arch/x86/kernel/cpu/common.c",
         native=nothing("mappings with keys are refused anyway"),
         criu=nothing("keys of mappings are not carried"),
-    ),
-    boot(
-        "nolam",
-        "nolam",
-        "switches linear address masking off",
-        "Linux arch/x86/kernel/cpu/common.c clearcpuid=lam",
-        "read: Linux arch/x86",
-        native=nothing(),
-        criu=nothing(),
     ),
     boot(
         "mitigations",
@@ -171,7 +162,7 @@ TAGS = (
     ),
     boot(
         "nokaslr",
-        "nokaslr kaslr norandmaps",
+        "nokaslr norandmaps",
         "random addresses",
         _DOC + " norandmaps",
         "read: images record addresses, FIXED_NOREPLACE finds a clash",
@@ -198,7 +189,7 @@ TAGS = (
     ),
     boot(
         "panic",
-        "panic oops panic_on_warn panic_on_oops hung_task_panic softlockup_panic",
+        "panic oops panic_on_warn hung_task_panic softlockup_panic",
         "turns a warning or hang into a panic",
         _DOC + " panic=",
         "read: kernel/panic.c; a stopped task is not hung, a task in D for long is",
@@ -267,7 +258,7 @@ TAGS = (
     ),
     boot(
         "kexec",
-        "crashkernel kexec_load_disabled kho",
+        "crashkernel kho",
         "another kernel in reserve",
         _DOC + " crashkernel=",
         "read: inside the kernel",
@@ -277,7 +268,7 @@ TAGS = (
     boot(
         "console",
         "console quiet loglevel earlyprintk ro rw root rootfstype rootflags rootwait init rdinit initrd noinitrd BOOT_IMAGE "
-        "splash nomodeset net.ifnames biosdevname systemd.show_status "
+        "splash nomodeset net.ifnames biosdevname rd.luks rd.lvm udev.log_level systemd.show_status "
         "nomodule fsck.mode fsck.repair resume noresume debug verbose ignore_loglevel printk.time fastboot reboot",
         "how the machine starts",
         _DOC,
@@ -329,5 +320,22 @@ TAGS = (
         "read: a program compiled for TSX dies where it is off",
         native=partly("an image of a program that found RTM on may die where it is off", "failed", when="=off,auto"),
         criu=partly("--cpu-cap=cpu compares it", "failed", when="=off,auto"),
+    ),
+    boot(
+        "machine",
+        "acpi acpi_osi amd_iommu amd_pstate apic cma cpufreq.default_governor cpuidle.governor deferred_probe_timeout "
+        "dis_ucode_ldr efi hugetlb_cma ima_policy intel_idle.max_cstate intel_iommu intel_pstate iommu iommu.passthrough "
+        "iommu.strict ip libata.force max_loop microcode nfsroot nmi_watchdog noapic noefi nohibernate nohlt "
+        "nosoftlockup nowatchdog numa_balancing nvme_core.io_timeout nvme_core.default_ps_max_latency_us pci pcie_aspm "
+        "pcie_port_pm pcie_ports "
+        "page_reporting.page_reporting_order processor.max_cstate preempt printk.devkmsg raid random.trust_bootloader random.trust_cpu "
+        "rcu_nocb_poll rcupdate.rcu_cpu_stall_cputime rcupdate.rcu_expedited rhash_entries "
+        "skew_tick swiotlb sysrq_always_enabled threadirqs tp_printk usbcore.autosuspend video "
+        "watchdog_thresh workqueue.power_efficient workqueue.unbound_cpus xen_nopv zswap.enabled zswap.compressor zswap.zpool",
+        "how the machine's buses, clocks, disks and power are driven",
+        _DOC,
+        "read: they act on drivers and on the kernel's own work; what a process sees of them are devices and times",
+        native=nothing(),
+        criu=nothing(),
     ),
 )

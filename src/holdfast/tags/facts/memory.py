@@ -177,7 +177,7 @@ TAGS = (
         "read: status x86_Thread_features has no word for it, arch_prctl ARCH_GET_UNTAG_MASK reads it; " + _NONE,
         native=refused("an untag_mask in status that is not at rest is refused"),
         criu=partly("processes that do not use it are fine; it is lost", "lost"),
-        do="the boot parameter nolam turns it off",
+        do="the boot parameter clearcpuid=lam turns it off",
     ),
     option(
         "droppable",

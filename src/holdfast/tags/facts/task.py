@@ -166,7 +166,7 @@ TAGS = (
         "measured: 7.0 grew struct rseq (feature size 33); read: CRIU carries address, size and signature since 3.17",
         native=carried("address, size, signature, slice extension"),
         criu=partly("registration is carried; a slice extension (7.0) is not known", "lost"),
-        do="the boot parameter rseq=off and glibc.pthread.rseq=0 keep programs from using it",
+        do="GLIBC_TUNABLES=glibc.pthread.rseq=0 keeps a program from using it",
     ),
     option(
         "membarrier",

@@ -1,0 +1,65 @@
+"""A discovered tag stops a dump of who uses it now, and of nobody else, and only while it stands."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from holdfast.model.finding import Finding
+from holdfast.tags import at_dump, discovered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def found(verdict: str, engine: str = "native") -> list[discovered.Entry]:
+    facts = (("runtime", "fd:anon_inode:[eventpoll]"),)
+    finding = Finding(
+        "hunt.lost",
+        "fd.epoll edges",
+        verdict,
+        "high",
+        "an edge is lost",
+        reproducer="epoll_create1(0)",
+        engine=engine,
+        kernel="6.18",
+        facts=facts,
+    )
+    return discovered.from_finding(finding)
+
+
+def test_in_use_and_not_and_superseded(tmp_path: Path) -> None:
+    store = str(tmp_path / "tags")
+    pid = os.getpid()
+    discovered.add(store, found("lost"))
+    with select.epoll():
+        used = at_dump.stops([pid], kernel="6.18.3", store=store)
+        elsewhere = at_dump.stops([pid], kernel="6.12", store=store)
+    unused = at_dump.stops([pid], kernel="6.18.3", store=store)
+    assert [(f.verdict, f.what, f.reproducer, f.where) for f in used] == [
+        ("UNSAFE", "an edge is lost", "epoll_create1(0)", f"pid {pid}: fd:anon_inode:[eventpoll]")
+    ]
+    assert (elsewhere, unused) == ([], [])
+    discovered.add(store, found("kept"))
+    with select.epoll():
+        assert at_dump.stops([pid], kernel="6.18.3", store=store) == []
+
+
+def test_another_engine_is_not_asked(tmp_path: Path) -> None:
+    store = str(tmp_path / "tags")
+    discovered.add(store, found("lost", "criu"))
+    with select.epoll():
+        assert at_dump.stops([os.getpid()], kernel="6.18", store=store) == []
+
+
+def test_without_a_store_nothing_is_imported() -> None:
+    code = "import sys; from holdfast.tags import at_dump; at_dump.stops([1], store='/nonexistent'); print(list(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    assert [m for m in done.stdout.split("'") if m.startswith("holdfast.")] == ["holdfast.tags", "holdfast.tags.at_dump"]
+
+
+def test_the_place_of_the_store() -> None:
+    assert at_dump.place().endswith("tags.jsonl") or at_dump.place() == os.environ["HOLDFAST_TAGS"]
