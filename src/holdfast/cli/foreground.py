@@ -133,6 +133,9 @@ def _state(pid: int, group: int, terminal: Terminal | None) -> int | None:
             return None
         if not os.WIFSTOPPED(status):
             return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        if terminal is not None and os.WSTOPSIG(status) in (TTIN, TTOU) and _foreground(terminal.fd) == group:
+            os.killpg(group, CONT)  # it asked for the terminal just before it was given it
+            continue
         if terminal is not None:
             terminal.give(terminal.ours)
         _stop()

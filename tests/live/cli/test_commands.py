@@ -181,6 +181,21 @@ def test_restore_passes_a_signal_on_and_ends_with_128_and_its_number(subject: ha
 
 
 @pytest.mark.root
+def test_restore_stops_and_goes_on_with_the_program(subject: harness.Subject, image: Path) -> None:
+    # a group of its own, below us in our session: not orphaned, so that it can be stopped (setpgid(2))
+    words: list[str | Path] = [HOLDFAST, "restore", image]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        os.kill(subject.pid, signal.SIGSTOP)
+        _, status = os.waitpid(parent.pid, os.WUNTRACED)
+        assert (os.WIFSTOPPED(status), os.WSTOPSIG(status)) == (True, signal.SIGTSTP)
+        subject.go()
+        parent.send_signal(signal.SIGCONT)
+        assert parent.wait(harness.PATIENCE_S) == 7
+
+
+@pytest.mark.root
 def test_restore_with_detach_returns_at_once(subject: harness.Subject, image: Path) -> None:
     done = run("restore", "--detach", image)
     assert done.returncode == 0, done.stderr
