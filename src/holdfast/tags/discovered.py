@@ -100,7 +100,7 @@ def read(path: str) -> list[Entry]:
             entry = _entry(json.loads(line))
         except (ValueError, TypeError) as error:
             raise _damaged(path, number, str(error)) from error
-        if entry.before != before or entry.sealed(before).digest != entry.digest:
+        if entry.sealed(before) != entry:
             raise _damaged(path, number, "its digest does not fit: a line was edited, removed or moved")
         before = entry.digest
         entries.append(entry)

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.kernel import kconfig
 from holdfast.tags import evaluate, scopes, table
-from holdfast.tags.row import On, Tag, carried, failed, knob, lost, needed, nothing, option, partly, refused, space
+from holdfast.tags.row import On, Tag, carried, failed, flag, knob, lost, needed, nothing, option, partly, refused, space
 
 DATA = Path(__file__).parents[2] / "_data" / "tags"
 HEAD = b"#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.117 Kernel Configuration\n#\n"
@@ -99,6 +99,21 @@ def test_a_cut_config_is_never_ok() -> None:
     judged = judge(b"CONFIG_NET=y\n", whole=False)
     assert judged.verdict == "UNKNOWN"
     assert next(f for f in judged.findings if f.subject == "kconfig.rings").verdict == "UNKNOWN"
+
+
+def test_gaps_spoil_an_ok() -> None:
+    ok = judge(b"CONFIG_NET=y\n").findings
+    assert evaluate.judge(ok, "native", "", {}).verdict == "OK"
+    assert evaluate.judge(ok, "native", "", {}, ["the file is cut"]).verdict == "UNKNOWN"
+
+
+def test_a_reviewed_row_that_says_nothing_about_this_kernel_is_unknown() -> None:
+    row = option("new", "NET", "new", "x(7)", "rule: x", native=carried(kernel="7.0.."), criu=carried())
+    judged = judge(b"CONFIG_NET=y\n", rows=(row,), kernel="6.12")
+    assert (judged.options["NET"], judged.options["BASE"]) == ("UNKNOWN", "UNKNOWN")
+    assert judge(b"CONFIG_NET=y\n", rows=(row,), kernel="7.1").options["NET"] == "OK"
+    flagged = flag("f", "fd:x", "x", "x(7)", "rule: x", native=carried(kernel="7.0.."), criu=carried())
+    assert evaluate.process(["fd:x"], table.Table((flagged,)), "native", "6.12").verdict == "UNTESTED"
 
 
 def test_discovered_rows_come_on_top_of_reviewed_ones() -> None:
