@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from importlib import import_module
 
 from holdfast.cli import bundle
 
@@ -54,7 +53,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     if name in HOT:
-        return int(import_module(f"holdfast.cli.{name}").main(words[1:]))
+        module = f"holdfast.cli.{name}"
+        __import__(module)  # importlib costs more than the rest of this file
+        return int(sys.modules[module].main(words[1:]))
     gc.enable()
     from holdfast.cli import commands  # click
 
