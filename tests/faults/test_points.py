@@ -32,6 +32,7 @@ RUN = "HOLDFAST_FAULTS_RUN"
 
 
 @pytest.mark.root
+@pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("size", [0, BIG], ids=["small", "big"])
 @pytest.mark.parametrize("mode", ["leave", "end"])
 @pytest.mark.parametrize("how", ["raise", "kill"])
@@ -61,6 +62,7 @@ def _fail_at(point: str, how: str, mode: str, target: victim.Victim, folder: Pat
     assert victim.changes(before, victim.look(target.pids)) == [], point
     assert victim.strangers(there, target.pid) == [], point
     assert target.errors[0] == 0, (point, target.errors)
+    assert target.ended == 0, point
     left = sorted(p.name for p in folder.iterdir() if p.name.startswith(image.name))
     if point == "dump.sealed":
         # the image had its name already: it is whole
