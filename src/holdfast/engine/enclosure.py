@@ -23,7 +23,7 @@ from holdfast.tracee import ptrace, spawn
 from holdfast.tracee.arch.x86_64 import STUB_SYSCALL, Registers, init_elf
 from holdfast.tracee.gadget import Gadget
 from holdfast.tracee.inject import CallFailed, Hand
-from holdfast.tracee.names import Names
+from holdfast.tracee.names import Names, below
 from holdfast.tracee.seize import Thread
 
 TYPE_CHECKING = False
@@ -181,9 +181,19 @@ class Enclosure:
         ptrace.request(ptrace.DETACH, hand.tid)
 
     def abandon(self) -> None:
-        """End the init and, with it, everything inside."""
+        """End the init and, with it, everything inside.
+
+        An init ends after everything in its namespace has been waited for (Linux kernel/pid_namespace.c zap_pid_ns_processes), and for
+        what we trace it is us who must wait: other threads before the first ones.
+        """
         if self.init:
-            _end(self.init)
+            inside = below(self.init)
+            os.kill(self.init, SIGKILL)
+            for first in (False, True):
+                for pid, tid in inside:
+                    if (pid == tid) is first:
+                        _reap(tid)
+            _reap(self.init)
             self.init = 0
 
 
@@ -310,12 +320,16 @@ def _proc_options() -> tuple[int, bytes]:
 
 def _end(pid: int) -> None:
     # a task of ours that we trace
+    os.kill(pid, SIGKILL)
+    _reap(pid)
+
+
+def _reap(tid: int) -> None:
     try:
-        os.kill(pid, SIGKILL)
-        while os.WIFSTOPPED(os.waitpid(pid, ptrace.WALL)[1]):
+        while os.WIFSTOPPED(os.waitpid(tid, ptrace.WALL)[1]):
             pass
-    except (ProcessLookupError, ChildProcessError):
-        return
+    except ChildProcessError:
+        return  # neither our child nor traced by us
 
 
 SWITCHES = "sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns"

@@ -76,6 +76,20 @@ def global_pid(nspid: int, relative: int) -> int:
     )
 
 
+def below(pid: int) -> list[tuple[int, int]]:
+    """Every task below a process, as process and thread id; complete if none of them can run."""
+    out: list[tuple[int, int]] = []
+    todo = _children(pid)
+    while todo:
+        child = todo.pop()
+        todo += _children(child)
+        try:
+            out += [(child, int(tid)) for tid in os.listdir(f"/proc/{child}/task")]
+        except OSError:
+            continue  # it ended
+    return out
+
+
 def _children(pid: int) -> list[int]:
     out: list[int] = []
     try:
