@@ -86,7 +86,11 @@ def _processes(living: Sequence[ProcessEvidence], what: int, name: str) -> Itera
             yield _shared(a, f"pid {int(b.pid)}", name)
     first = living[0]
     outside = first.status.ppid
-    if outside and kcmp.same(int(first.pid), outside, what):
+    try:
+        shared = outside and kcmp.same(int(first.pid), outside, what)
+    except PermissionError:
+        return  # a parent with more rights than we have: it does not share its memory or files with a child that has fewer
+    if shared:
         yield _shared(first, f"its parent, pid {outside}, which is not in the tree,", name)
 
 

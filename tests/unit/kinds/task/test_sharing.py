@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from holdfast.kernel import kcmp
 from holdfast.kernel.procfs.status import parse_status
 from holdfast.kernel.source import Live
 from holdfast.kinds.evidence import Options, ProcessEvidence, ThreadEvidence, TreeEvidence
@@ -63,3 +65,16 @@ def test_a_task_that_is_gone_is_unchecked() -> None:
     os.waitpid(pid, 0)
     gone.processes[0]._cache["#status"] = parse_status(captured.STATUS)
     assert captured.verdicts(KIND, gone) == ["Unchecked"]
+
+
+def test_a_parent_that_may_not_be_looked_at_shares_nothing(children: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    children += [sleeper(), sleeper()]
+    order = kcmp.order
+
+    def guarded(a: int, b: int, what: int) -> int:
+        if b == os.getpid():
+            raise PermissionError(errno.EPERM, "")
+        return order(a, b, what)
+
+    monkeypatch.setattr(kcmp, "order", guarded)
+    assert captured.verdicts(KIND, tree(*children)) == []
