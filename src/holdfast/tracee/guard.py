@@ -2,7 +2,7 @@
 
 When a tracer dies the kernel lets its tasks run on with the registers that they have, which inside a program are ours. The loop
 and the gadgets make that harmless for a moment: the task runs our table to its end and pauses, or spins, with signals blocked. The guard is
-forked before the first hand goes in. It shares a table with us that holds, for every thread that a hand is on, what it was. It waits on
+started before the first hand goes in. It shares a table with us that holds, for every thread that a hand is on, what it was. It waits on
 a pipe; if the pipe closes without a word, it takes hold of those threads, removes our area and our descriptors, gives registers and mask
 back, ends twins, and goes.
 
@@ -16,9 +16,14 @@ become of it:
   a twin that was not noted yet is younger than the guard, has our loop at the area's address, and leads a session of its own.
 While we exit, the kernel closes the pipe before it lets our tracees go (Linux kernel/exit.c do_exit), so the guard waits for that.
 
-Table: rows of 512 bytes, little-endian 64-bit words: tid, process, active, mask, stack address, stack word, area, area size,
+The guard costs every dump and is needed by almost none. So it is 185 bytes of ELF that read the pipe, and only where that closes
+become a Python that runs `main` here. A fork of ours would cost 5 ms: it copies our page tables, and makes us fault on every page
+that we touch after it.
+
+Table, in a memfd that descriptor 3 of the guard leads to: a row that says how many rows follow, where the twins are, who the dumper
+is; then rows of 512 bytes, little-endian 64-bit words: tid, process, active, mask, stack address, stack word, area, area size,
 gadget, quiet signal, then 27 registers, then the place to spin at, size of an area asked for, stop signals put off, number of
-descriptors, and up to 16 of them. The last page holds pids of twins.
+descriptors, and up to 16 of them. The end holds pids of twins.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ import mmap
 import os
 import time
 from errno import EPERM
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from struct import Struct as Format
 
 from holdfast.errors import HoldfastError
@@ -34,19 +40,19 @@ from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 from holdfast.prog.lower import NOT_RUN, ROW_SIZE
 from holdfast.prog.lower import ROW as PROGRAM_ROW
 from holdfast.tracee import ptrace
-from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers
+from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers, guard_elf
+from holdfast.tracee.spawn import SIGNALS, stub_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
-
     from holdfast.tracee.gadget import Gadget
     from holdfast.tracee.inject import Hand
     from holdfast.tracee.seize import Thread
-else:
-    import _signal  # without the enumerations of `signal`, which cost 5 ms at every start
 
 ROW = 512
+META = Format("<3Q")
+TABLE_FD = 3
+START = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.tracee.guard import main; main()"
 HEAD = Format("<10Q")
 REGS_AT = 80
 ACTIVE_AT, STACK_AT, AREA_AT, MORE_AT = 16, 32, 48, 296
@@ -64,24 +70,38 @@ class Guard:
     """The guard of one dump."""
 
     def __init__(self, threads: int) -> None:
-        self.rows = threads
-        self._twins_at = (threads * ROW + 4095) & ~4095
-        self._table = mmap.mmap(-1, self._twins_at + TWINS * 8)
+        self._twins_at = (threads + 1) * ROW
+        table = os.memfd_create("holdfast-guard", os.MFD_CLOEXEC)
+        os.ftruncate(table, self._twins_at + TWINS * 8)
+        self._table = mmap.mmap(table, self._twins_at + TWINS * 8)
+        META.pack_into(self._table, 0, threads, self._twins_at, os.getpid())
         self._row_of: dict[int, int] = {}
         self._twins = 0
         read, self._write = os.pipe2(os.O_CLOEXEC)
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(self._write)
-            _watch(self._table, self.rows, self._twins_at, read)
-        os.close(read)
+        image = stub_file("holdfast-guard", guard_elf())
+        # numbers that are none of the two that the guard is given, so that neither is overwritten by the other
+        high = [fcntl(fd, F_DUPFD_CLOEXEC, 10) for fd in (read, table)]
+        room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        try:
+            self.pid = os.posix_spawn(
+                f"/proc/self/fd/{image}",
+                ["holdfast-guard", os.readlink("/proc/self/exe"), "-IS", "-c", START, room],
+                {},
+                file_actions=[(os.POSIX_SPAWN_DUP2, high[0], 0), (os.POSIX_SPAWN_DUP2, high[1], TABLE_FD)],
+                setsid=True,
+                setsigmask=SIGNALS,
+                setsigdef=SIGNALS,
+            )
+        finally:
+            for fd in (read, table, image, *high):
+                os.close(fd)
 
     def _word(self, at: int, value: int) -> None:
         self._table[at : at + 8] = value.to_bytes(8, "little")
 
     def note(self, tid: int, process: int, mask: int, gadget: Gadget, quiet: int, registers: bytes) -> None:
         """A hand is about to go into a thread."""
-        at = self._row_of.setdefault(tid, len(self._row_of)) * ROW
+        at = self._row_of.setdefault(tid, len(self._row_of) + 1) * ROW
         area, size = Format("<2Q").unpack_from(self._table, at + AREA_AT)
         self._table[at + REGS_AT : at + REGS_AT + 216] = registers
         HEAD.pack_into(self._table, at, tid, process, 0, mask, 0, 0, area, size, gadget.syscall, quiet)
@@ -150,22 +170,14 @@ class Guard:
             self._table.close()
 
 
-def _watch(table: mmap.mmap, rows: int, twins_at: int, read: int) -> None:
-    # the guard's whole life; it never returns
-    code = 1
-    try:
-        for n in (1, 2, 3, 15):  # HUP, INT, QUIT, TERM
-            _signal.signal(n, _signal.SIG_IGN)
-        _signal.signal(17, _signal.SIG_DFL)  # CHLD: where it is ignored, tracees are not waited for as we need
-        dumper = os.getppid()
-        os.setsid()
-        os.closerange(0, read)
-        os.closerange(read + 1, 1 << 20)
-        if os.read(read, 1) != b"q":
-            _repair(table, rows, twins_at, dumper)
-        code = 0
-    finally:
-        os._exit(code)
+def main() -> None:
+    """The guard's life after the pipe has closed without a word: repair, and go.
+
+    Needs:   descriptor 3 is the table
+    """
+    table = mmap.mmap(TABLE_FD, os.fstat(TABLE_FD).st_size)
+    rows, twins_at, dumper = META.unpack_from(table)
+    _repair(table, rows, twins_at, dumper)
 
 
 class _Row:
@@ -190,12 +202,12 @@ class _Row:
 
 
 def _repair(table: mmap.mmap, rows: int, twins_at: int, dumper: int) -> None:
-    from holdfast.tracee.seize import Held  # loaded before the fork by whoever made the hands
+    from holdfast.tracee.seize import Held  # only a repair needs hands of its own
 
     held = Held()
     found: list[_Row] = []
     for i in range(rows):
-        row = _Row(table, i * ROW)
+        row = _Row(table, (i + 1) * ROW)
         if row.active:
             try:
                 if _take(row, dumper, held):

@@ -67,6 +67,16 @@ INIT_CODE = STUB_CODE + bytes.fromhex(
 )
 INIT_ENTRY = STUB_BASE + 120 + 16
 
+# The guard: read(0, stack, 1); again where interrupted; where a byte came exit_group(0), else execve(argv[1], argv + 1, envp).
+#
+#   mov %rsp,%rbx; sub $32,%rsp
+#   1: xor %edi,%edi; mov %rsp,%rsi; mov $1,%edx; xor %eax,%eax; syscall; cmp $-4,%rax; je 1b; cmp $1,%rax; je 2f
+#   mov (%rbx),%rcx; mov 16(%rbx),%rdi; lea 16(%rbx),%rsi; lea 16(%rbx,%rcx,8),%rdx; mov $59,%eax; syscall
+#   2: xor %edi,%edi; mov $231,%eax; syscall
+GUARD_CODE = bytes.fromhex(
+    "4889e34883ec2031ff4889e6ba0100000031c00f054883f8fc74ec4883f8017417488b0b488b7b10488d7310488d54cb10b83b0000000f0531ffb8e70000000f05"
+)
+
 
 def stub_elf() -> bytes:
     """A static ELF of 129 bytes that only pauses.
@@ -82,6 +92,14 @@ def init_elf() -> bytes:
     Source:  elf(5)
     """
     return _elf(INIT_CODE)
+
+
+def guard_elf() -> bytes:
+    """A static ELF of 185 bytes that waits for a byte on descriptor 0, and without one becomes the program of its arguments.
+
+    Source:  elf(5)
+    """
+    return _elf(GUARD_CODE)
 
 
 def _elf(code: bytes) -> bytes:
