@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def folder(*parts: str) -> str:
@@ -22,3 +28,14 @@ def write(path: str, data: bytes) -> None:
     with open(partial, "wb") as out:
         out.write(data)
     os.replace(partial, path)
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Alone with whatever the name stands for, among all processes that share the cache; waits for its turn."""
+    with open(os.path.join(folder("locks"), name), "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough while a forked child has the file open too

@@ -22,6 +22,7 @@ from holdfast.model.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 SUITES = {
     "Debian": ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "sid"),
@@ -206,27 +207,35 @@ def _index() -> str:
     return os.path.join(cache.folder("debian"), "kernels.json")
 
 
+def _kept() -> dict[str, Any] | None:
+    # the index in the cache, if there is one of this form
+    try:
+        with open(_index(), "rb") as file:
+            index: dict[str, Any] = json.load(file)
+    except (FileNotFoundError, ValueError):
+        return None
+    return index if index.get("form") == _FORM else None
+
+
 def available(again: bool = False) -> list[DebianKernel]:
     """Every kernel that the suites carry, oldest first; the mirror is asked at most once a day, or `again`.
 
     Raises:  kernel_lacks.debian.mirror: never asked before, and it cannot be reached
     """
-    try:
-        with open(_index(), "rb") as kept:
-            index = json.load(kept)
-    except (FileNotFoundError, ValueError):
-        index = None
-    if index is not None and index.get("form") != _FORM:
-        index = None
+    index = _kept()
     if again or index is None or not 0 <= time.time() - index["read"] < FRESH_S:
-        try:
-            refresh()
-        except KernelLacks:
-            if again or index is None:
-                raise
-        else:
-            with open(_index(), "rb") as kept:
-                index = json.load(kept)
+        with cache.locked("apt"):
+            waited = _kept()  # another process may have asked while we waited
+            if waited is not None and (index is None or waited["read"] > index["read"]):
+                index = waited
+            else:
+                try:
+                    refresh()
+                except KernelLacks:
+                    if again or index is None:
+                        raise
+                else:
+                    index = _kept()
     return [DebianKernel(**{**row, "parts": tuple(row["parts"])}) for row in index["kernels"]] if index else []
 
 
@@ -240,7 +249,7 @@ def files(packages: Iterable[str], wanted: Callable[[str], bool], version: str =
     shutil.rmtree(place, ignore_errors=True)
     os.makedirs(place)
     if not os.path.exists(os.path.join(cache.folder("apt"), "sources.list")):
-        refresh()
+        available(again=True)
     command = ["sh", "-c", 'cd "$1" && shift && exec apt-get "$@"', "sh", place, *_options(), "-q", "download"]
     try:
         done = _run([*command, *(f"{name}={version}" if version else name for name in names)])

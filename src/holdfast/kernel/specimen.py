@@ -146,19 +146,19 @@ def fetched(kernel: debian.DebianKernel) -> Specimen:
     Raises:  kernel_lacks.debian.fetch: apt cannot get it
     """
     place = place_of(kernel)
-    try:
-        with open(os.path.join(place, "btf"), "rb") as file:
-            blob = file.read()
-        with open(os.path.join(place, "config"), "rb") as file:
-            config = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        image, config = debian.boot_files(kernel)
-        blob = elf.section(vmlinuz.unpack(image, kernel.name), ".BTF", kernel.name)
-        if not blob:
-            raise KernelLacks("btf", f"{kernel.name} holds no BTF", where=kernel.package) from None
-        os.makedirs(place, exist_ok=True)
-        cache.write(os.path.join(place, "config"), config.encode())
-        cache.write(os.path.join(place, "btf"), blob)
+    with cache.locked(os.path.basename(place)):
+        if not is_cached(kernel):
+            image, text = debian.boot_files(kernel)
+            found = elf.section(vmlinuz.unpack(image, kernel.name), ".BTF", kernel.name)
+            if not found:
+                raise KernelLacks("btf", f"{kernel.name} holds no BTF", where=kernel.package)
+            os.makedirs(place, exist_ok=True)
+            cache.write(os.path.join(place, "config"), text.encode())
+            cache.write(os.path.join(place, "btf"), found)
+    with open(os.path.join(place, "btf"), "rb") as file:
+        blob = file.read()
+    with open(os.path.join(place, "config"), "rb") as file:
+        config = file.read().decode("utf-8", "replace")
     return Specimen(kernel.name, kernel.release, config, blob)
 
 

@@ -94,16 +94,16 @@ def fetched(kernel: debian.DebianKernel) -> Headers:
     common = f"{stem.rsplit('-', 2 if kernel.flavour != 'full' else 1)[0]}-common"
     root = os.path.join(place, "usr/src")
     out = Headers(os.path.join(root, f"linux-headers-{common}"), os.path.join(root, f"linux-headers-{stem}"))
-    if not os.path.exists(os.path.join(place, "complete")):
-        packages = [f"linux-headers-{common}", f"linux-headers-{stem}"]
-        for name, body in debian.files(packages, is_header, kernel.version).items():
-            path = os.path.normpath(os.path.join(place, name))
-            if not path.startswith(place + os.sep):
-                continue
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(body)
-        cache.write(os.path.join(place, "complete"), b"")
+    with cache.locked(f"headers-{os.path.basename(place)}"):
+        if not os.path.exists(os.path.join(place, "complete")):
+            for name, body in debian.files([f"linux-headers-{common}", f"linux-headers-{stem}"], is_header, kernel.version).items():
+                path = os.path.normpath(os.path.join(place, name))
+                if not path.startswith(place + os.sep):
+                    continue
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb") as file:
+                    file.write(body)
+            cache.write(os.path.join(place, "complete"), b"")
     return out
 
 
