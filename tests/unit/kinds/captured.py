@@ -249,8 +249,15 @@ class WrittenSteps(Steps):
         self.parts: list[Written] = []
 
     def part(
-        self, *, task: ObjectId | None = None, needs: Iterable[str] = ("mm",), gives: Iterable[str] = (), ends: Iterable[str] = ()
+        self,
+        *,
+        task: ObjectId | None = None,
+        needs: Iterable[str] = ("mm",),
+        gives: Iterable[str] = (),
+        ends: Iterable[str] = (),
+        birth: bool = False,
     ) -> Written:
+        assert not birth, "no kind here has anything that children inherit"
         made = Written(self, task or self.subject, needs, gives, ends)
         self.parts.append(made)
         return made

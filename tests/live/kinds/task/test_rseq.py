@@ -70,3 +70,61 @@ def test_the_kernel_goes_on_telling_the_cpu(tmp_path: Path) -> None:
         language="c",
     )
     assert trip.said == trip.control == [[1, 1, 1]]
+
+
+# A thread that is in a restartable sequence nearly always, and leaves it only where the kernel aborts it.
+SEQUENCE = """
+        #include <linux/rseq.h>
+        #include <sys/rseq.h>
+
+        static volatile int aborts, leave, inside;
+
+        static __attribute__((noinline)) void sequence(volatile void *area)
+        {
+            __asm__ volatile goto(
+                ".pushsection hf_rseq, \\"aw\\"\\n\\t.balign 32\\n"
+                "3:\\t.long 0, 0\\n\\t.quad 1f, 2f - 1f, 4f\\n\\t.popsection\\n\\t"
+                "leaq 3b(%%rip), %%rax\\n\\tmovq %%rax, 8(%0)\\n"
+                "1:\\tmovl $1, (%1)\\n\\tpause\\n\\tjmp 1b\\n"
+                "2:\\n\\t"
+                ".pushsection hf_abort, \\"ax\\"\\n\\t.byte 0x0f, 0xb9, 0x3d\\n\\t.long 0x53053053\\n"
+                "4:\\tjmp %l[aborted]\\n\\t.popsection"
+                : : "r"(area), "r"(&inside) : "memory", "rax", "cc" : aborted);
+        aborted:
+            return;
+        }
+
+        static void *run(void *unused)
+        {
+            while (!leave) {
+                sequence((char *)__builtin_thread_pointer() + __rseq_offset);
+                aborts++;
+            }
+            return unused;
+        }
+
+        static void nothing(int signal)
+        {
+            (void)signal;
+        }
+
+        static void subject(void)
+        {
+            pthread_t thread;
+            signal(SIGUSR2, nothing);
+            pthread_create(&thread, NULL, run, NULL);
+            while (!inside)
+                ;
+            pause_here();
+            leave = 1;
+            pthread_kill(thread, SIGUSR2); /* a signal aborts the sequence, where the kernel still knows of it */
+            pthread_join(thread, NULL);
+            say("%d", aborts > 0);
+        }
+        """
+
+
+@pytest.mark.parametrize("leave_running", [False, True])
+def test_a_sequence_that_was_under_way_is_aborted(tmp_path: Path, leave_running: bool) -> None:
+    trip = harness.roundtrip(tmp_path, SEQUENCE, language="c", leave_running=leave_running)
+    assert trip.said == trip.control == [1]
