@@ -8,6 +8,7 @@ from holdfast import api
 from holdfast.cli import dump, output
 from holdfast.cli.targets import pid_of
 from holdfast.kinds.evidence import Options
+from holdfast.tags import at_dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def command(target: str, as_json: bool, **given: bool) -> int:
     """
     pid = pid_of(target)
     found = api.check(pid, options=Options(**given))
+    found = found.replace(refusals=(*found.refusals, *at_dump.refusals(pid)))
     kinds: dict[str, int] = {}
     for thing in found.census.objects:
         kinds[thing.kind] = kinds.get(thing.kind, 0) + 1

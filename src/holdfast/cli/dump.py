@@ -6,7 +6,9 @@ from holdfast.cli import output
 from holdfast.cli.arguments import JSON, Option, Spec, help_text, parse
 from holdfast.cli.targets import pid_of
 from holdfast.engine.dump import dump
+from holdfast.errors import Refused
 from holdfast.kinds.evidence import Options
+from holdfast.tags import at_dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def main(words: Sequence[str]) -> int:
         return 0
     pid = pid_of(given.arguments[0])
     options = Options(reset_tcp=given.flag("reset-tcp"), shell_job=given.flag("shell-job"), external_stdio=given.flag("external-stdio"))
+    if against := at_dump.refusals(pid):
+        raise Refused("discovered", f"pid {pid} cannot be dumped: {output.count(len(against), 'discovered tag')} against it", refusals=against)
     done = dump(pid, given.values["output"], leave_running=given.flag("leave-running"), options=options)
     return output.say(output.Answer("dump", done.admission.verdict, facts(pid, done), lines), given.flag("json"))
 

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from holdfast.model.census import Refusal
     from holdfast.model.finding import Finding
 
 
@@ -46,4 +47,43 @@ def stops(pids: Iterable[int], engine: str = "native", kernel: str = "", store: 
         keys, _ = process.keys(pid)
         judged = evaluate.process(sorted(keys), rows, engine, kernel)
         found += [f.replace(where=f"pid {pid}: {f.where}") for f in judged.findings if f.evidence == "discovered" and f.verdict == "UNSAFE"]
+    return found
+
+
+def refusals(pid: int, kernel: str = "", store: str = "") -> list[Refusal]:
+    """What discovered tags have against a dump of a process and everything below it by the native engine, as refusals.
+
+    Shape:   `kernel` defaults to the running one
+    Needs:   as stops
+    """
+    if not os.path.exists(store or place()):
+        return []
+    # only who has a store pays for this
+    from holdfast.model.census import Refusal
+
+    return [
+        Refusal(
+            "tags.discovered",
+            f"{f.fact('names')} is in use, and a hunt found: {f.what}",
+            f.where,
+            f"{f.source}; reproduce it: {f.reproducer}",
+            f.do,
+        )
+        for f in stops(_tree(pid), "native", kernel or os.uname().release, store)
+    ]
+
+
+# The process and its descendants as they are now; who comes later is found by the engine's own look at what it stopped.
+def _tree(pid: int) -> list[int]:
+    # only who has a store pays for this
+    from holdfast.kernel.procfs.listing import children
+    from holdfast.kernel.source import Live
+
+    found = [pid]
+    for one in found:
+        try:
+            with Live(f"/proc/{one}") as source:
+                found += [int(child) for child in children(source)]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
     return found

@@ -48,6 +48,21 @@ def test_in_use_and_not_and_superseded(tmp_path: Path) -> None:
         assert at_dump.stops([pid], kernel="6.18.3", store=store) == []
 
 
+def test_as_a_refusal_of_the_whole_tree(tmp_path: Path) -> None:
+    store = str(tmp_path / "tags")
+    discovered.add(store, found("lost"))
+    code = "import select, sys; e = select.epoll(); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        refusals = at_dump.refusals(os.getpid(), "6.18", store)
+        child.communicate()
+    assert [(r.code, r.where, r.why) for r in refusals] == [
+        ("tags.discovered", f"pid {child.pid}: fd:anon_inode:[eventpoll]", "hunt.lost fd.epoll edges; reproduce it: epoll_create1(0)")
+    ]
+    assert at_dump.refusals(os.getpid(), "6.18", str(tmp_path / "none")) == []
+
+
 def test_another_engine_is_not_asked(tmp_path: Path) -> None:
     store = str(tmp_path / "tags")
     discovered.add(store, found("lost", "criu"))
