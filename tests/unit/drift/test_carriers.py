@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from holdfast.drift import carriers
 from holdfast.drift.carriers import Known
 from holdfast.errors import InternalError
