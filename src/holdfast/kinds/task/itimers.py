@@ -74,7 +74,8 @@ def _ns(seconds: int, microseconds: int) -> int:
 
 
 def restore(rec: Itimers, steps: Steps) -> None:
-    part = steps.part(needs=("mm", "fds", "actions", "limits"))
+    # a timer that fires at once must not come before the signals that waited already
+    part = steps.part(needs=("mm", "fds", "limits"), ends=("actions",))
     for which, name in enumerate(TIMERS):
         remaining, interval = getattr(rec, f"{name}_ns"), getattr(rec, f"{name}_interval_ns")
         # The kernel starts ITIMER_REAL again only when its signal is taken (Linux kernel/signal.c dequeue_signal), so one that waits

@@ -190,7 +190,8 @@ def _bits(infos: tuple[bytes, ...]) -> int:
 
 
 def restore(rec: PosixTimers, steps: Steps) -> None:
-    part = steps.part(needs=("mm", "fds", "actions", "limits", "caps"))
+    # a timer that fires at once must not come before the signals that waited already
+    part = steps.part(needs=("mm", "fds", "limits", "caps"), ends=("actions",))
     timers = sorted(rec.timers, key=lambda t: t.id)
     exact = timers[-1].id - len(timers) > STRIDE
     settings = steps.record_of(steps.subject, "task.mm_prctl")

@@ -32,3 +32,25 @@ def test_both_queues_survive_with_what_the_senders_said(tmp_path: Path) -> None:
     )
     assert trip.said == trip.control
     assert [s[0] for s in trip.said[:5]] == [35, 12, 34, 34, 34]
+
+
+def test_fast_timers_do_not_overtake_what_waited_already(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        with_calls(
+            """
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM, 36})
+            out = ctypes.c_int()
+            call(222, 1, struct.pack("<Qiii44x", 3, 36, 0, 0), ctypes.byref(out))
+            call(223, out.value, 0, struct.pack("<4q", 0, 700000, 0, 1), 0)
+            while 36 not in signal.sigpending():
+                pass
+            signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+            while signal.SIGALRM not in signal.sigpending():
+                pass
+            pause()
+            say(sorted(signal.sigwait({signal.SIGALRM, 36}) for _ in range(4)) != [])
+            """
+        ),
+    )
+    assert trip.said == trip.control == [True]

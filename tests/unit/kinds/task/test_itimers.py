@@ -37,6 +37,11 @@ def test_timers_are_set_and_their_signals_sent() -> None:
     assert got == [("setitimer", 0, VALUE.pack(0, 5, 3, 4), 0), ("getpid",), ("rt_sigqueueinfo", "<getpid>", 26, info)]
 
 
+def test_no_timer_runs_before_the_signals_that_waited_are_queued() -> None:
+    [part] = captured.written(KIND, Itimers(real_ns=10**9))
+    assert part.ends == {"actions"}
+
+
 def test_one_that_waits_for_its_signal_to_be_taken_runs_out_again() -> None:
     assert captured.calls(KIND, Itimers(real_interval_ns=5_000)) == [("setitimer", 0, VALUE.pack(0, 5, 0, 1), 0)]
 

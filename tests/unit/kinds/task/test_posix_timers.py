@@ -116,6 +116,7 @@ def test_far_ids_are_given_to_the_kernel() -> None:
 def test_the_signal_of_a_thread_is_sent_in_that_thread() -> None:
     first, second = captured.written(KIND, PosixTimers((FOUR.replace(id=0, fired=True), SIX.replace(id=1, fired=True))))
     assert [c[:3:2] for c in first.calls if c[0] == "rt_sigqueueinfo"] == [("rt_sigqueueinfo", 34)]
+    assert (first.ends, "actions" in second.needs) == ({"actions"}, True)
     assert (second.task, second.calls[-1][:4]) == ("thread:413", ("rt_tgsigqueueinfo", "<getpid>", "<gettid>", 37))
 
 
