@@ -59,7 +59,8 @@ def hold(request: pytest.FixtureRequest) -> Iterator[Target]:
         ("held.append(socket.create_server(('127.0.0.1', 0)))", "sock:AF_INET/SOCK_STREAM/IPPROTO_TCP:LISTEN", "OK"),
         ("held.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))", "sock:AF_NETLINK/SOCK_RAW/NETLINK_ROUTE", "PARTIAL"),
         ("held.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16))", "sock:AF_NETLINK/SOCK_RAW/NETLINK_GENERIC", "UNSAFE"),
-        ("held.append(open('/proc/self/stat'))", "fd:proc", "UNSAFE"),
+        ("held.append(open('/proc/self/stat'))", "fd:proc", "PARTIAL"),
+        ("held.append(open('/sys/kernel/notes', 'rb'))", "fd:sysfs", "UNSAFE"),
         ("held.append(os.open('/', os.O_PATH))", "fd:o_path", "OK"),
         ("libc.prctl(38, 1, 0, 0, 0)", "status:NoNewPrivs", "OK"),
         ("os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))", "policy:SCHED_BATCH", "OK"),
@@ -87,7 +88,7 @@ def test_an_established_connection_and_its_end_without_a_mark_left() -> None:
     assert (key in before, key in after) == (True, False)
 
 
-@pytest.mark.parametrize("hold", ["held.append(open('/proc/self/stat'))"], indirect=True)
+@pytest.mark.parametrize("hold", ["held.append(open('/sys/kernel/notes', 'rb'))"], indirect=True)
 def test_the_command_says_what_and_what_to_do(hold: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLDFAST_TAGS", "/nonexistent/tags")
     result = CliRunner().invoke(command, ["--pid", str(hold.process.pid), "--why", "--fail-on", "unsafe"])

@@ -69,9 +69,7 @@ TAGS = (
         "pseudo terminals: two ends, settings, foreground group, controlling terminal",
         "pty(7); Linux drivers/tty/pty.c",
         CARRY,
-        native=partly(
-            "a pty whose both ends are in the tree, or that is the controlling terminal; packet mode and exclusive mode are refused"
-        ),
+        native=partly("a pty whose master is in the tree, with settings, size, packet and exclusive mode; waiting data is refused"),
         criu=partly("slave and master with settings and window size; unread data is kept only in part", "lost"),
     ),
     node("legacy_pty", "LEGACY_PTYS", "BSD pseudo terminals (/dev/ptyXX)", "pty(7)", "use Unix 98 ptys"),

@@ -135,7 +135,7 @@ TAGS = (
         "files that the kernel writes when they are read",
         "proc(5), sysfs(5)",
         "read: a position in a seq_file means nothing after the contents have changed; poll state belongs to the open file",
-        native=partly("a descriptor on a file of /proc or /sys is refused unless it is a directory"),
+        native=partly("a file of /proc of the tree or the system, open for reading at its beginning; others and those of /sys are refused"),
         criu=partly("opened anew by path; poll state and half-read contents are lost; /proc/PID of a task outside the tree fails", "lost"),
         do="close files of /proc and /sys before a dump",
     ),

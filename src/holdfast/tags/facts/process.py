@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.tags.row import CARRY, RULE, carried, failed, flag, lost, nothing, partly, refused, unseen, untested
+from holdfast.tags.row import CARRY, RULE, carried, failed, flag, lost, nothing, partly, refused, untested
 
 _ANON = "rule: no native kind claims it; read: CRIU criu/files.c dump_one_file, dump_unsupp_fd"
 _SOCK = "rule: no native kind claims it; read: CRIU criu/sockets.c dump_socket"
@@ -316,7 +316,7 @@ TAGS = (
         "a Landlock domain",
         "landlock(7)",
         "measured: CRIU 4.2.1 on 6.18, getters before and after: a write that the domain denied is allowed after the restore",
-        native=unseen("found only by the kernel-state reader"),
+        native=refused("found by what the sandbox forbids the thread (ptrace restrictions), or told as not checked"),
         criu=lost("the sandbox is open", severity="critical"),
     ),
     flag(

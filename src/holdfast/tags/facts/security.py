@@ -23,7 +23,9 @@ TAGS = (
         "landlock(7); Linux security/landlock",
         "measured: CRIU 4.2.1 on 6.18, getters before and after: a write that the domain denied is allowed after the restore; "
         "read: no interface shows a domain",
-        native=unseen("a domain shows only to the kernel-state reader; a ruleset descriptor ([landlock-ruleset]) is refused"),
+        native=refused(
+            "a thread that a sandbox keeps from looking at others is refused by that sign; where it cannot be tried the dump says so"
+        ),
         criu=lost("a domain is lost: the sandbox is open after a restore", severity="critical"),
         do="give the kernel-state reader its privilege (root, BPF), or do not dump programs that use Landlock",
     ),
