@@ -30,6 +30,11 @@ struct thing {
 	int (*call)(struct thing *t, int n);
 	DECLARE_BITMAP(bits, 64);
 	struct list_head list __private;
+#ifndef CONFIG_FIVE
+	int without;
+#else
+	int with;
+#endif
 };
 #endif
 #ifdef CONFIG_AFTER
@@ -55,6 +60,8 @@ def test_fields_and_their_symbols() -> None:
         "call": "OUTER",
         "bits": "OUTER",
         "list": "OUTER",
+        "without": "!FIVE",
+        "with": "FIVE",
     }
 
 
