@@ -6,7 +6,7 @@ from holdfast.tags.row import CARRY, carried, needed, nothing, option, partly, r
 
 _WIKI = "documented: criu.org Linux_kernel, list of required options"
 _CHECK = "read: CRIU 4.2.1 criu/cr-check.c and criu/kerndat.c probe for it"
-_ENGINE = "measured: the native restore sequence stops without it"
+_ENGINE = "read: the native engine and its kinds call it on every dump or restore; no kernel without it was tried"
 
 TAGS = (
     option(
