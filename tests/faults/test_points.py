@@ -28,7 +28,6 @@ except holdfast.HoldfastError as e:
     sys.exit(3)
 """
 NOT_WHEN = {"leave": set(), "end": {"dump.twin", "dump.left", "dump.released"}}
-RUN = "HOLDFAST_FAULTS_RUN"
 
 
 @pytest.mark.root
@@ -54,10 +53,10 @@ def _fail_at(point: str, how: str, mode: str, target: victim.Victim, folder: Pat
     before, there = victim.look(target.pids), victim.processes()
     image = folder / f"image-{point}"
     tag = f"{point}:{how}"
-    env = {**os.environ, "HOLDFAST_FAULT": tag, RUN: tag, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = {**os.environ, "HOLDFAST_FAULT": tag, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", DUMPER, str(target.pid), str(image), mode], env=env, capture_output=True, timeout=60)
     assert done.returncode == (-9 if how == "kill" else 3), (point, done.stderr.decode())
-    victim.wait_for_all(f"{RUN}={tag}".encode(), set())
+    victim.wait_for_guards(there)
     target.advance()
     assert victim.changes(before, victim.look(target.pids)) == [], point
     assert victim.strangers(there, target.pid) == [], point

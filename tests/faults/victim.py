@@ -462,28 +462,26 @@ def processes() -> set[int]:
     return {int(n) for n in os.listdir("/proc") if n.isdecimal()}
 
 
-def wait_for_all(tag: bytes, except_for: set[int]) -> None:
-    """Wait until no process has the tag in its environment, the guard of a dump among them."""
+def wait_for_guards(before: set[int]) -> None:
+    """Wait until no guard of a dump is left that was not there before."""
     deadline = time.monotonic() + harness.PATIENCE_S
-    while True:
-        found = 0
-        for name in os.listdir("/proc"):
-            if not name.isdecimal() or int(name) in except_for:
-                continue
-            try:
-                with open(f"/proc/{name}/environ", "rb") as f:
-                    if tag in f.read().split(b"\0"):
-                        found = int(name)
-                        break
-            except OSError:
-                continue
-        if not found:
-            return
+    while (guard := next((pid for pid in processes() - before if _is_guard(pid)), 0)) != 0:
         try:
-            pidfd = os.pidfd_open(found)
+            pidfd = os.pidfd_open(guard)
         except ProcessLookupError:
             continue
         try:
-            assert select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0], f"pid {found} does not end"
+            assert select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0], f"the guard {guard} does not end"
         finally:
             os.close(pidfd)
+
+
+def _is_guard(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            words = f.read().split(b"\0")
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            state = f.read().rpartition(b")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in b"ZX" and (words[0] == b"holdfast-guard" or any(b"holdfast.tracee.guard" in w for w in words))

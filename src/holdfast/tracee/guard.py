@@ -114,14 +114,13 @@ class Guard:
         self._table[at : at + 16] = address.to_bytes(8, "little") + word
 
     def note_wanted(self, tid: int, size: int) -> None:
-        """An area is about to be mapped by a thread."""
+        """An area is about to be mapped by a thread; size 0: our loop is in it."""
         self._word(self._row_of[tid] * ROW + MORE_AT + 8, size)
 
     def note_area(self, tid: int, base: int, size: int) -> None:
         """An area was mapped by a thread; size 0: it was unmapped."""
         at = self._row_of[tid] * ROW + AREA_AT
         self._table[at : at + 16] = base.to_bytes(8, "little") + size.to_bytes(8, "little")
-        self.note_wanted(tid, 0)
 
     def note_deferred(self, tid: int, count: int) -> None:
         """Stop signals that were taken from a thread and are to be sent again."""
@@ -272,6 +271,7 @@ def _take(row: _Row, dumper: int, held: object) -> bool:
     if not inside and not (row.at_gadget(regs["rip"]) and mask == row.blocked()):
         if mask == row.blocked():
             ptrace.set_sigmask(row.tid, row.mask)
+        _ = thread.original  # what our stop has ended is made again
         return False
     if inside:
         _run_out(thread, regs)

@@ -206,6 +206,8 @@ class Hand:
         if self.guard is not None:
             self.guard.note_area(self.tid, base, size)
         (ptrace.force_memory if split else ptrace.write_memory)(self.tid, base, LOOP)
+        if self.guard is not None:
+            self.guard.note_wanted(self.tid, 0)
         # from here on it would pause in the area where we are killed; its stack is as it was, also for who copies it
         self.registers.enter_pause(base)
         ptrace.set_registers(self.tid, self.registers.pack())
