@@ -80,6 +80,7 @@ def probe() -> dict[str, dict[str, str]]:
         "numbers": numbers,
         "ioctls": ioctls,
         "sizes": sizes,
+        "behaviour": behaviour,
     }
     return {name: dict(sorted(ask().items())) for name, ask in tables.items()}
 
@@ -120,6 +121,21 @@ def areas() -> dict[str, str]:
     out = {name: f"{(end - start) // mmap.PAGESIZE} pages" if name in fixed else "there" for start, end, name in found}
     beside = [name for (start, end, name) in found if any(abs(start - e) < _GAP or abs(end - s) < _GAP for s, e, n in found if n != name)]
     out["order"] = " ".join(name for name in beside if name in fixed)
+    out.update({f"{name} flags": flags for name, flags in _area_flags().items() if name in fixed})
+    return out
+
+
+def _area_flags() -> dict[str, str]:
+    # the letters of named areas: one that is sealed cannot be moved to where an image had it
+    out: dict[str, str] = {}
+    name = ""
+    with open("/proc/self/smaps", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            part = line.split()
+            if "-" in part[0] and not part[0].endswith(":"):
+                name = part[5] if len(part) > 5 else ""
+            elif part[0] == "VmFlags:" and name:
+                out[name] = " ".join(letter for letter in part[1:] if letter != "sd")
     return out
 
 
@@ -368,6 +384,59 @@ def sizes() -> dict[str, str]:
     _LIBC.syscall(298, refused, 0, -1, -1, 0)  # refuses the size, and writes the one that it knows
     out["perf_event_attr"] = str(struct.unpack_from("<II", refused)[1])
     return out
+
+
+def behaviour() -> dict[str, str]:
+    """What calls that a dump or restore stands on do here."""
+    me, size, uids = os.getpid(), ctypes.c_uint(0), (ctypes.c_uint * 2)()
+    known = []
+    for kind in range(16):
+        ctypes.set_errno(0)
+        if _LIBC.syscall(312, me, me, kind, 0, 0) >= 0 or ctypes.get_errno() != errno.EINVAL:  # kcmp
+            known.append(str(kind))
+    out = {"kcmp types": " ".join(known)}
+    # the bytes of struct prctl_mm_map: PR_SET_MM, PR_SET_MM_MAP_SIZE
+    asked = _LIBC.prctl(35, ctypes.c_ulong(15), ctypes.byref(size), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    out["PR_SET_MM_MAP_SIZE"] = str(size.value) if asked == 0 else errno.errorcode.get(ctypes.get_errno(), "")
+    ends = os.pipe()
+    out["F_GETOWNER_UIDS"] = _answer(_LIBC.fcntl(ends[0], 17, uids))
+    for fd in ends:
+        os.close(fd)
+    return {**out, **_traced()}
+
+
+def _traced() -> dict[str, str]:
+    # which ptrace requests a stopped task answers; the task is a child that waits, and ends here
+    requests = {"PTRACE_PEEKSIGINFO": 0x4209, "PTRACE_GETSIGMASK": 0x420A, "PTRACE_SECCOMP_GET_METADATA": 0x420D,
+                "PTRACE_GET_SYSCALL_INFO": 0x420E, "PTRACE_GET_RSEQ_CONFIGURATION": 0x420F,
+                "PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG": 0x4211}  # fmt: skip
+    lengths = {0x420A: 8, 0x420E: 88, 0x420F: 24, 0x4211: 32, 0x420D: 16}
+    _LIBC.ptrace.restype = ctypes.c_long
+    hold, let = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(let)
+        os.read(hold, 1)
+        os._exit(0)
+    try:
+        room = ctypes.create_string_buffer(256)
+        if _LIBC.ptrace(0x4206, child, None, None) != 0 or _LIBC.ptrace(0x4207, child, None, None) != 0:  # SEIZE, INTERRUPT
+            return {name: f"not made: {errno.errorcode.get(ctypes.get_errno(), '')}" for name in requests}
+        os.waitpid(child, 0x40000000)  # __WALL
+        out = {}
+        for name, request in requests.items():
+            ctypes.set_errno(0)
+            room.raw = bytes(256)
+            address = room if request == 0x4209 else ctypes.c_ulong(lengths[request])
+            result = _LIBC.ptrace(ctypes.c_long(request), child, address, room)
+            # EIO says that the request is not known; any other error is about its arguments or the task's state
+            out[name] = "missing" if result < 0 and ctypes.get_errno() == errno.EIO else "there"
+        return out
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0x40000000)
+        os.close(hold)
+        os.close(let)
 
 
 def _ioctl(path: str, request: int, data: bytes) -> str:

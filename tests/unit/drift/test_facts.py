@@ -39,6 +39,12 @@ def test_rseq_grew_in_7_0() -> None:
     assert found["auxv-keys.AT_27"] == ("rseq feature size 28", "rseq feature size 33")
 
 
+def test_the_data_area_of_the_vdso_changed_its_flags_in_7_1_and_7_3() -> None:
+    known = [facts.of(snapshot("", v), LEDGER) for v in ((7, 0), (7, 1), (7, 2), (7, 3))]
+    found = [f.tables["vma-names"]["[vvar] flags"] for f in known if f]
+    assert found == ["rd mr pf io de dd", "rd mr io de dd mm", "rd mr io de dd mm", "rd mr de dd mm"]
+
+
 def test_an_answer_that_means_no_is_absent_and_what_was_not_made_is_unknown() -> None:
     old = Facts("a", {"calls": {"x": "missing", "y": "there", "z": "EINVAL"}, "link-names": {"ring": "not made: EPERM"}, "old": {"n": "1"}})
     new = Facts("b", {"calls": {"x": "there", "z": "ENOSYS", "n": "5"}, "link-names": {"ring": "anon_inode:[io_uring]"}, "new": {"n": "1"}})
