@@ -136,6 +136,31 @@ BITS: dict[str, dict[str, int]] = {
         "F_SEAL_FUTURE_WRITE": 0x10,
         "F_SEAL_EXEC": 0x20,
     },
+    # sched_setattr(2); include/uapi/linux/sched.h
+    "sched": {"SCHED_FLAG_RESET_ON_FORK": 0x1, "SCHED_FLAG_RECLAIM": 0x2, "SCHED_FLAG_DL_OVERRUN": 0x4},
+    # set_mempolicy(2); include/uapi/linux/mempolicy.h: what a mode is joined with
+    "mempolicy": {"MPOL_F_NUMA_BALANCING": 0x2000, "MPOL_F_RELATIVE_NODES": 0x4000, "MPOL_F_STATIC_NODES": 0x8000},
+    # prctl(2) PR_SET_MDWE; include/uapi/linux/prctl.h
+    "mdwe": {"PR_MDWE_REFUSE_EXEC_GAIN": 0x1, "PR_MDWE_NO_INHERIT": 0x2},
+    # membarrier(2) MEMBARRIER_CMD_GET_REGISTRATIONS; include/uapi/linux/membarrier.h
+    "membarrier": {
+        "MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED": 0x4,
+        "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED": 0x10,
+        "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE": 0x40,
+        "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ": 0x100,
+    },
+    # core(5), proc_pid_coredump_filter(5); include/linux/mm_types.h names the bits, the file shows them from bit 0 on
+    "coredump_filter": {
+        "MMF_DUMP_ANON_PRIVATE": 0x1,
+        "MMF_DUMP_ANON_SHARED": 0x2,
+        "MMF_DUMP_MAPPED_PRIVATE": 0x4,
+        "MMF_DUMP_MAPPED_SHARED": 0x8,
+        "MMF_DUMP_ELF_HEADERS": 0x10,
+        "MMF_DUMP_HUGETLB_PRIVATE": 0x20,
+        "MMF_DUMP_HUGETLB_SHARED": 0x40,
+        "MMF_DUMP_DAX_PRIVATE": 0x80,
+        "MMF_DUMP_DAX_SHARED": 0x100,
+    },
     # capabilities(7), proc_pid_status(5) CapEff; include/uapi/linux/capability.h: capability number N is bit N
     "capability": {
         name: 1 << n

@@ -1,4 +1,4 @@
-"""What the kinds of processes and threads have in common: names of flags, words for messages, questions to prctl.
+"""What the kinds of processes and threads have in common: words for messages, refusals, our own namespaces.
 
 Kinds may not import each other; what several need beside the contract stands here.
 """
@@ -12,40 +12,12 @@ from holdfast.kinds.evidence import ThreadEvidence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
 
 INT = Format("<i")
 WORD = Format("<Q")
-
-
-def names(table: Mapping[str, int], bits: int) -> tuple[str, ...]:
-    """The permanent names of bits, sorted.
-
-    Raises:  ValueError: a bit has no name
-    """
-    out = []
-    for name, bit in table.items():
-        if bits & bit:
-            out.append(name)
-            bits &= ~bit
-    if bits:
-        raise ValueError(f"bits {bits:#x} have no name")
-    return tuple(sorted(out))
-
-
-def bits(table: Mapping[str, int], chosen: tuple[str, ...]) -> int:
-    """The bits of permanent names.
-
-    Raises:  ValueError: a name is unknown
-    """
-    out = 0
-    for name in chosen:
-        if name not in table:
-            raise ValueError(f"unknown flag {name!r}")
-        out |= table[name]
-    return out
 
 
 def who(ev: ProcessEvidence | ThreadEvidence) -> str:

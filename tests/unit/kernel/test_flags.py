@@ -11,6 +11,13 @@ from holdfast.kernel.uapi import constants
 
 # the kernel's own values, which no C library's header shows
 NOT_IN_UAPI = {"O_ASYNC": 0o20000, "O_LARGEFILE": 0o100000}
+# core(5) numbers the bits of coredump_filter
+NOT_IN_UAPI |= {
+    f"MMF_DUMP_{name}": 1 << n
+    for n, name in enumerate(
+        "ANON_PRIVATE ANON_SHARED MAPPED_PRIVATE MAPPED_SHARED ELF_HEADERS HUGETLB_PRIVATE HUGETLB_SHARED DAX_PRIVATE DAX_SHARED".split()
+    )
+}
 
 
 def value_in_headers(table: str, name: str) -> int | None:
@@ -44,6 +51,8 @@ PREFIXES = {
     "securebits": "SECBIT_",
     "capability": "CAP_",
     "seal": "F_SEAL_",
+    "mdwe": "PR_MDWE_",
+    "membarrier": "MEMBARRIER_CMD_REGISTER_",
 }
 # values that say nothing by themselves, masks, other names for the same bits, and numbers of capability(2) versions
 NO_FLAGS = {"O_RDONLY", "O_NDELAY", "PROT_NONE", "MAP_TYPE", "CAP_LAST_CAP"}

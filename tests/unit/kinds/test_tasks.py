@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from holdfast.kernel.source import Link
 from holdfast.kinds import tasks
 from tests.unit.kinds import captured
-
-TABLE = {"b": 1, "a": 4}
-
-
-def test_bits_have_names_and_names_bits() -> None:
-    assert tasks.names(TABLE, 5) == ("a", "b")
-    assert tasks.bits(TABLE, ("a", "b")) == 5
-    assert tasks.names(TABLE, 0) == ()
-
-
-def test_what_has_no_name_and_no_bit_is_an_error() -> None:
-    with pytest.raises(ValueError, match="0x2 have no name"):
-        tasks.names(TABLE, 3)
-    with pytest.raises(ValueError, match="'c'"):
-        tasks.bits(TABLE, ("c",))
 
 
 def test_messages_name_the_process_or_the_thread() -> None:

@@ -7,9 +7,10 @@ Sources:  core(5), proc_pid_coredump_filter(5), include/linux/sched/coredump.h.
 
 from __future__ import annotations
 
+from holdfast.kernel import flags
 from holdfast.kernel.procfs.scalar import parse_number
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, Kind, Refusal, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, Refusal, verbs
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
     from holdfast.kinds.evidence import ProcessEvidence
 
 FILE = "coredump_filter"
-BITS = {
-    name: 1 << bit
-    for bit, name in enumerate(
-        (
-            "anonymous_private anonymous_shared file_private file_shared elf_headers hugetlb_private hugetlb_shared dax_private dax_shared"
-        ).split()
-    )
-}
 
 
 class CoredumpFilter(Record):
@@ -43,22 +36,22 @@ def detect(ev: ProcessEvidence) -> Claim | None:
 def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
     try:
         dump(ev)
-    except ValueError as e:
+    except flags.UnknownFlag as e:
         yield Refusal(
             "task.coredump_filter",
-            f"{tasks.who(ev)} cannot be dumped: of its core dump filter, {e}",
+            f"{tasks.who(ev)} cannot be dumped: {e}",
             tasks.where(ev, FILE),
             "core(5)",
-            "teach the bit to task.coredump_filter",
+            "teach the bit to kernel/flagtables.py",
         )
 
 
 def dump(ev: ProcessEvidence) -> CoredumpFilter:
-    return CoredumpFilter(tasks.names(BITS, parse_number(FILE, ev.read(FILE))))
+    return CoredumpFilter(flags.names(FILE, parse_number(FILE, ev.read(FILE))))
 
 
 def restore(rec: CoredumpFilter, steps: Steps) -> None:
-    steps.part(needs=("mm", "caps")).write_proc(FILE, b"%#x\n" % tasks.bits(BITS, rec.memory))
+    steps.part(needs=("mm", "caps")).write_proc(FILE, b"%#x\n" % flags.bits(FILE, rec.memory))
 
 
-KIND = Kind("task.coredump_filter", record=CoredumpFilter, subject="process", verbs=verbs(__name__))
+KIND = Kind("task.coredump_filter", record=CoredumpFilter, subject="process", watches=(FlagSet(FILE),), verbs=verbs(__name__))

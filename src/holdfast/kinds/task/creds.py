@@ -12,8 +12,9 @@ from __future__ import annotations
 from struct import Struct as Format
 from struct import iter_unpack
 
+from holdfast.kernel import flags
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, Kind, StatusKey, Struct, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
 from holdfast.model.record import Record
 from holdfast.prog.call import ANY, At, Out, Program
 
@@ -27,24 +28,10 @@ if TYPE_CHECKING:
 
 PR_CAPBSET_DROP, PR_GET_SECUREBITS, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS = 24, 27, 28, 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
-CAP_SETPCAP, CAP_LAST_CAP = 8, 40  # capabilities are numbers, not flags: file capabilities on disk hold them
+CAP_SETPCAP, CAP_LAST_CAP = 8, 40
 CAPABILITY_HEADER = Format("<Ii").pack(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, the caller itself
-SECUREBITS = {
-    "noroot": 1 << 0,
-    "noroot_locked": 1 << 1,
-    "no_setuid_fixup": 1 << 2,
-    "no_setuid_fixup_locked": 1 << 3,
-    "keep_caps": 1 << 4,
-    "keep_caps_locked": 1 << 5,
-    "no_cap_ambient_raise": 1 << 6,
-    "no_cap_ambient_raise_locked": 1 << 7,
-    "exec_restrict_file": 1 << 8,
-    "exec_restrict_file_locked": 1 << 9,
-    "exec_deny_interactive": 1 << 10,
-    "exec_deny_interactive_locked": 1 << 11,
-}
+NO_SETUID_FIXUP = ("SECBIT_NO_SETUID_FIXUP",)
 NOBODY = (1 << 32) - 1
-IDS = ("ruid", "euid", "suid", "fsuid", "rgid", "egid", "sgid", "fsgid")
 SETS = {"inheritable": "Inh", "permitted": "Prm", "effective": "Eff", "bounding": "Bnd", "ambient": "Amb"}
 WATCHES = (
     Struct("cred"),
@@ -58,11 +45,13 @@ WATCHES = (
     StatusKey("CapBnd"),
     StatusKey("CapAmb"),
     StatusKey("NoNewPrivs"),
+    FlagSet("capability"),
+    FlagSet("securebits"),
 )
 
 
 class Creds(Record):
-    """One thread's credentials; in a capability set bit n is capability n. Groups are None where they cannot be set."""
+    """One thread's credentials. Groups are None where they cannot be set."""
 
     ruid: int
     euid: int
@@ -73,11 +62,11 @@ class Creds(Record):
     sgid: int
     fsgid: int
     groups: tuple[int, ...] | None
-    inheritable: int
-    permitted: int
-    effective: int
-    bounding: int
-    ambient: int
+    inheritable: tuple[str, ...]
+    permitted: tuple[str, ...]
+    effective: tuple[str, ...]
+    bounding: tuple[str, ...]
+    ambient: tuple[str, ...]
     securebits: tuple[str, ...]
     no_new_privs: bool
 
@@ -96,23 +85,39 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, Creds]:
     answers = yield program
     ids, supplementary = (*status.uids, *status.gids), status.groups
     if foreign is not None:
-        users, groups, fsuid, fsgid, many = foreign
-        ids = (*_ids(answers.data(users)), answers.value(fsuid), *_ids(answers.data(groups)), answers.value(fsgid))
+        users, others, user, group, many = foreign
+        ids = (*_ids(answers.data(users)), answers.value(user), *_ids(answers.data(others)), answers.value(group))
         supplementary = _ids(answers.data(many))
     held = answers.value(secure)
     try:
-        securebits = tasks.names(SECUREBITS, held)
-    except ValueError as e:
+        securebits = flags.names("securebits", held)
+        inheritable, permitted, effective, bounding, ambient = (
+            flags.names("capability", status.capabilities(key)) for key in SETS.values()
+        )
+    except flags.UnknownFlag as e:
         raise tasks.refused(
-            "task.securebits", ev, f"of its securebits, {e}", why="capabilities(7)", do="see `holdfast drift`; teach the bit to task.creds"
+            f"task.{e.table}", ev, str(e), why="capabilities(7)", do="see `holdfast drift`; teach the name to kernel/flagtables.py"
         ) from e
     settable = ev.process.read("setgroups").strip() != b"deny"
+    ruid, euid, suid, fsuid, rgid, egid, sgid, fsgid = ids
+    groups = supplementary if settable else None
     return Creds(
-        groups=supplementary if settable else None,
-        securebits=securebits,
-        no_new_privs=status.no_new_privs,
-        **dict(zip(IDS, ids, strict=True)),
-        **{field: status.capabilities(key) for field, key in SETS.items()},
+        ruid,
+        euid,
+        suid,
+        fsuid,
+        rgid,
+        egid,
+        sgid,
+        fsgid,
+        groups,
+        inheritable,
+        permitted,
+        effective,
+        bounding,
+        ambient,
+        securebits,
+        status.no_new_privs,
     )
 
 
@@ -133,6 +138,7 @@ def _ids(data: bytes) -> tuple[int, ...]:
 
 
 def _capset(part: Part, inheritable: int, permitted: int, effective: int) -> None:
+    # the sets as struct __user_cap_data_struct holds them, the low halves first
     sets = b"".join(Format("<3I").pack(*(s >> shift & NOBODY for s in (effective, permitted, inheritable))) for shift in (0, 32))
     part.call("capset", CAPABILITY_HEADER, sets)
 
@@ -141,7 +147,7 @@ def _capset(part: Part, inheritable: int, permitted: int, effective: int) -> Non
 # because securebits and the bounding set need CAP_SETPCAP, which the image's own sets may lack.
 def restore(rec: Creds, steps: Steps) -> None:
     part = steps.part(gives=("creds",), ends=("caps",))
-    part.call("prctl", PR_SET_SECUREBITS, SECUREBITS["no_setuid_fixup"], 0, 0, 0)
+    part.call("prctl", PR_SET_SECUREBITS, flags.bits("securebits", NO_SETUID_FIXUP), 0, 0, 0)
     if rec.groups is not None:
         part.call("setgroups", len(rec.groups), b"".join(g.to_bytes(4, "little") for g in rec.groups))
     part.call("setresgid", rec.rgid, rec.egid, rec.sgid)
@@ -149,17 +155,18 @@ def restore(rec: Creds, steps: Steps) -> None:
     for name, wanted in (("setfsgid", rec.fsgid), ("setfsuid", rec.fsuid)):
         part.call(name, wanted, check=ANY)  # gives the former id, never an error
         part.call(name, NOBODY, check=wanted)
+    inheritable, permitted, effective, bounding, ambient = (flags.bits("capability", getattr(rec, name)) for name in SETS)
     for capability in range(CAP_LAST_CAP + 1):
-        if not rec.bounding >> capability & 1:
+        if not bounding >> capability & 1:
             part.call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
     part.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     setpcap = 1 << CAP_SETPCAP
-    _capset(part, rec.inheritable, rec.permitted | setpcap, rec.effective | setpcap)
-    for capability in range(64):
-        if rec.ambient >> capability & 1:
+    _capset(part, inheritable, permitted | setpcap, effective | setpcap)
+    for capability in range(CAP_LAST_CAP + 1):
+        if ambient >> capability & 1:
             part.call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
-    part.call("prctl", PR_SET_SECUREBITS, tasks.bits(SECUREBITS, rec.securebits), 0, 0, 0)
-    _capset(part, rec.inheritable, rec.permitted, rec.effective)
+    part.call("prctl", PR_SET_SECUREBITS, flags.bits("securebits", rec.securebits), 0, 0, 0)
+    _capset(part, inheritable, permitted, effective)
     if rec.no_new_privs:
         part.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 

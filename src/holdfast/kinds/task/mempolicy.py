@@ -7,8 +7,9 @@ Sources:  set_mempolicy(2), get_mempolicy(2), numa(7), Linux mm/mempolicy.c.
 
 from __future__ import annotations
 
+from holdfast.kernel import flags
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, Kind, StatusKey, Struct, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
 from holdfast.model.record import Record
 from holdfast.prog.call import ANY, Out, Program
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Answers
 
 MODES = ("default", "preferred", "bind", "interleave", "local", "preferred_many", "weighted_interleave")
-FLAGS = {"numa_balancing": 1 << 13, "relative_nodes": 1 << 14, "static_nodes": 1 << 15}
 MODE_MASK = (1 << 13) - 1
 NODES = 1024  # the kernel wants at least as many as it can have (CONFIG_NODES_SHIFT is at most 10)
 ENOSYS = 38
@@ -51,17 +51,17 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, MemPolicy | None]:
     try:
         if answers.value(asked) < 0 or number >= len(MODES):
             raise ValueError(f"mode {number} has no name" if answers.value(asked) == 0 else f"get_mempolicy gives {answers.value(asked)}")
-        flags = tasks.names(FLAGS, value & ~MODE_MASK)
+        chosen = flags.names("mempolicy", value & ~MODE_MASK)
     except ValueError as e:
         raise tasks.refused(
             "task.mempolicy", ev, f"its memory policy is not known: {e}", why="get_mempolicy(2)", do="teach it to task.mempolicy"
         ) from e
     bits = int.from_bytes(answers.data(nodes), "little")
-    return MemPolicy(MODES[number], flags, tuple(i for i in range(NODES) if bits >> i & 1) if bits else ())
+    return MemPolicy(MODES[number], chosen, tuple(i for i in range(NODES) if bits >> i & 1) if bits else ())
 
 
 def restore(rec: MemPolicy, steps: Steps) -> None:
-    mode = MODES.index(rec.mode) | tasks.bits(FLAGS, rec.flags)
+    mode = MODES.index(rec.mode) | flags.bits("mempolicy", rec.flags)
     part = steps.part(needs=("mm", "caps"))
     if rec.nodes:
         part.call("set_mempolicy", mode, sum(1 << n for n in rec.nodes).to_bytes(NODES // 8, "little"), NODES + 1)
@@ -73,6 +73,6 @@ KIND = Kind(
     "task.mempolicy",
     record=MemPolicy,
     subject="thread",
-    watches=(Struct("mempolicy"), StatusKey("Mems_allowed"), StatusKey("Mems_allowed_list")),
+    watches=(Struct("mempolicy"), FlagSet("mempolicy"), StatusKey("Mems_allowed"), StatusKey("Mems_allowed_list")),
     verbs=verbs(__name__),
 )

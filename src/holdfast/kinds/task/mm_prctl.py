@@ -9,8 +9,9 @@ Sources:  prctl(2), membarrier(2), mlock(2), madvise(2), Linux kernel/sys.c, ker
 
 from __future__ import annotations
 
+from holdfast.kernel import flags
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, Kind, StatusKey, Struct, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
 from holdfast.model.record import Record, field
 from holdfast.prog.call import ANY, Out, Program
 
@@ -26,16 +27,11 @@ PR_SET_THP_DISABLE, PR_GET_THP_DISABLE, PR_THP_DISABLE_EXCEPT_ADVISED = 41, 42, 
 PR_SET_MDWE, PR_GET_MDWE = 65, 66
 PR_SET_MEMORY_MERGE, PR_GET_MEMORY_MERGE = 67, 68
 PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_ON, PR_TIMER_CREATE_RESTORE_IDS_GET = 77, 1, 2
-MDWE = {"refuse_exec_gain": 1, "no_inherit": 2}
 MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9
-MEMBARRIERS = {
-    "global_expedited": 1 << 2,
-    "private_expedited": 1 << 4,
-    "private_expedited_sync_core": 1 << 6,
-    "private_expedited_rseq": 1 << 8,
-}
-# each command that asks for a private barrier; the one that registers for it is the next bit
-PRIVATE = {"private_expedited": 1 << 3, "private_expedited_sync_core": 1 << 5, "private_expedited_rseq": 1 << 7}
+REGISTER = "MEMBARRIER_CMD_REGISTER_"
+# each command that asks for a private barrier
+PRIVATE = {"PRIVATE_EXPEDITED": 1 << 3, "PRIVATE_EXPEDITED_SYNC_CORE": 1 << 5, "PRIVATE_EXPEDITED_RSEQ": 1 << 7}
+GLOBAL = "GLOBAL_EXPEDITED"
 MCL_FUTURE, MCL_ONFAULT = 2, 4
 PAGE, PROT_RW, MAP_PRIVATE_ANONYMOUS, NO_FD, MADV_DONTNEED = 4096, 3, 0x22, (1 << 64) - 1, 4
 EAGAIN, EINVAL = 11, 22
@@ -73,15 +69,15 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, MmPrctl]:
         again = Program()
         private = {name: again.call("membarrier", command, 0, 0, check=ANY) for name, command in PRIVATE.items()}
         reply = yield again
-        registered = sum(MEMBARRIERS[name] for name, c in private.items() if reply.value(c) == 0)
         # whether it takes part in everybody's barriers cannot be asked; taking part when it did not costs time only
-        registered |= MEMBARRIERS["global_expedited"]
+        known = [GLOBAL, *(name for name, c in private.items() if reply.value(c) == 0)]
+        registered = flags.bits("membarrier", [REGISTER + name for name in known])
     try:
         return MmPrctl(
             _thp(answers.value(thp)),
             answers.value(merge) == 1,
-            tasks.names(MDWE, max(0, answers.value(mdwe))),
-            tasks.names(MEMBARRIERS, max(0, registered)),
+            flags.names("mdwe", max(0, answers.value(mdwe))),
+            flags.names("membarrier", max(0, registered)),
             _future_locks(answers, trial),
             answers.value(ids) == 1,
         )
@@ -131,11 +127,11 @@ def restore(rec: MmPrctl, steps: Steps) -> None:
     if rec.memory_merge:
         late.call("prctl", PR_SET_MEMORY_MERGE, 1, 0, 0, 0)
     for name in rec.membarriers:
-        late.call("membarrier", MEMBARRIERS[name], 0, 0)
+        late.call("membarrier", flags.bits("membarrier", (name,)), 0, 0)
     if rec.future_locks:
         late.call("mlockall", MCL_FUTURE | (MCL_ONFAULT if rec.future_locks == "on_fault" else 0))
     if rec.mdwe:
-        late.call("prctl", PR_SET_MDWE, tasks.bits(MDWE, rec.mdwe), 0, 0, 0)
+        late.call("prctl", PR_SET_MDWE, flags.bits("mdwe", rec.mdwe), 0, 0, 0)
     if rec.exact_timer_ids and steps.record_of(steps.subject, "task.posix_timers") is None:  # else it sets this after its timers
         late.call("prctl", PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_ON, 0, 0, 0)
 
@@ -144,6 +140,6 @@ KIND = Kind(
     "task.mm_prctl",
     record=MmPrctl,
     subject="process",
-    watches=(Struct("mm_struct"), StatusKey("THP_enabled")),
+    watches=(Struct("mm_struct"), FlagSet("mdwe"), FlagSet("membarrier"), StatusKey("THP_enabled")),
     verbs=verbs(__name__),
 )

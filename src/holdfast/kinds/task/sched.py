@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from struct import Struct as Format
 
+from holdfast.kernel import flags
 from holdfast.kernel.sched import own_slice_ns
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, FlagSet, Kind, Refusal, Struct, verbs
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 ATTR = Format("<IIQiIQQQII")
 POLICIES = {"normal": 0, "fifo": 1, "rr": 2, "batch": 3, "idle": 5, "deadline": 6, "ext": 7}
 _POLICY_NAMES = {n: name for name, n in POLICIES.items()}
-FLAGS = {"reset_on_fork": 1, "reclaim": 2, "dl_overrun": 4}
 SCHED_FLAG_UTIL_CLAMP = 96
 FAIR = ("normal", "batch")
 CLAMP_DEFAULT = (0, 1024)
@@ -71,17 +71,17 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, Sched]:
     out = Out(ATTR.size)
     program.call("sched_getattr", 0, out, ATTR.size, 0)
     answers = yield program
-    _, policy, flags, _, priority, runtime, deadline, period, low, high = ATTR.unpack(answers.data(out))
+    _, policy, held, _, priority, runtime, deadline, period, low, high = ATTR.unpack(answers.data(out))
     name = _POLICY_NAMES[policy]
     try:
-        chosen = tasks.names(FLAGS, flags)
-    except ValueError as e:
+        chosen = flags.names("sched", held)
+    except flags.UnknownFlag as e:
         raise tasks.refused(
             "task.sched_flags",
             ev,
-            f"of its scheduling flags, {e}",
+            str(e),
             why="sched_setattr(2)",
-            do="see `holdfast drift`; teach the flag to task.sched",
+            do="see `holdfast drift`; teach the flag to kernel/flagtables.py",
         ) from e
     nice = ev.stat.nice  # a real-time task keeps one too, and sched_getattr does not show it
     custom = runtime if name in FAIR and runtime != own_slice_ns() else 0
@@ -112,15 +112,15 @@ def _has_clamps(ev: ThreadEvidence) -> bool:
 
 def restore(rec: Sched, steps: Steps) -> None:
     part = steps.part(needs=("mm", "fds", "caps", "limits"))
-    flags = tasks.bits(FLAGS, rec.flags)
+    chosen = flags.bits("sched", rec.flags)
     if rec.clamp_min is not None or rec.clamp_max is not None:
-        flags |= SCHED_FLAG_UTIL_CLAMP
+        chosen |= SCHED_FLAG_UTIL_CLAMP
     if rec.policy not in POLICIES:
         raise ValueError(f"unknown scheduling policy {rec.policy!r}")
     attr = ATTR.pack(
         ATTR.size,
         POLICIES[rec.policy],
-        flags,
+        chosen,
         rec.nice,
         rec.priority,
         rec.runtime_ns or rec.slice_ns,
@@ -138,6 +138,6 @@ KIND = Kind(
     "task.sched",
     record=Sched,
     subject="thread",
-    watches=(Struct("sched_entity"), Struct("sched_rt_entity"), Struct("sched_dl_entity"), FlagSet("sched_flag")),
+    watches=(Struct("sched_entity"), Struct("sched_rt_entity"), Struct("sched_dl_entity"), FlagSet("sched")),
     verbs=verbs(__name__),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from struct import Struct as Format
 
+from holdfast.kernel import flags
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
 from holdfast.model.ids import RemoteAddr
@@ -27,18 +28,6 @@ ACTION = Format("<4Q")  # handler, flags, restorer, mask
 MASK_SIZE = 8
 SIGKILL, SIGSTOP = 9, 19
 SIGNALS = tuple(n for n in range(1, 65) if n not in (SIGKILL, SIGSTOP))
-FLAGS = {
-    "SA_NOCLDSTOP": 0x1,
-    "SA_NOCLDWAIT": 0x2,
-    "SA_SIGINFO": 0x4,
-    "SA_UNSUPPORTED": 0x400,
-    "SA_EXPOSE_TAGBITS": 0x800,
-    "SA_RESTORER": 0x04000000,
-    "SA_ONSTACK": 0x08000000,
-    "SA_RESTART": 0x10000000,
-    "SA_NODEFER": 0x40000000,
-    "SA_RESETHAND": 0x80000000,
-}
 DEFAULT = bytes(ACTION.size)
 
 
@@ -74,16 +63,16 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, SigActions]:
         raw = data[(signal - 1) * ACTION.size : signal * ACTION.size]
         if raw == DEFAULT:
             continue
-        handler, flags, restorer, mask = ACTION.unpack(raw)
+        handler, held, restorer, mask = ACTION.unpack(raw)
         try:
-            actions.append(Action(signal, RemoteAddr(handler), tasks.names(FLAGS, flags), RemoteAddr(restorer), mask))
-        except ValueError as e:
+            actions.append(Action(signal, RemoteAddr(handler), flags.names("sigaction", held), RemoteAddr(restorer), mask))
+        except flags.UnknownFlag as e:
             raise tasks.refused(
                 "task.sigaction_flags",
                 ev,
                 f"of the flags of its action on signal {signal}, {e}",
                 why="sigaction(2)",
-                do="teach the flag to task.sigactions",
+                do="teach the flag to kernel/flagtables.py",
             ) from e
     return SigActions(tuple(actions))
 
@@ -95,7 +84,7 @@ def restore(rec: SigActions, steps: Steps) -> None:
     default = Block(DEFAULT)
     for signal in SIGNALS:
         a = own.get(signal)
-        raw = default if a is None else ACTION.pack(int(a.handler), tasks.bits(FLAGS, a.flags), int(a.restorer), a.mask)
+        raw = default if a is None else ACTION.pack(int(a.handler), flags.bits("sigaction", a.flags), int(a.restorer), a.mask)
         part.call("rt_sigaction", signal, raw, 0, MASK_SIZE)
 
 
@@ -103,6 +92,6 @@ KIND = Kind(
     "task.sigactions",
     record=SigActions,
     subject="process",
-    watches=(Struct("sighand_struct"), Struct("k_sigaction"), StatusKey("SigIgn"), StatusKey("SigCgt"), FlagSet("sa_flags")),
+    watches=(Struct("sighand_struct"), Struct("k_sigaction"), StatusKey("SigIgn"), StatusKey("SigCgt"), FlagSet("sigaction")),
     verbs=verbs(__name__),
 )

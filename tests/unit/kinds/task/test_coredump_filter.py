@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.kinds.task.coredump_filter import KIND, CoredumpFilter
 from tests.unit.kinds import captured
 
-USUAL = CoredumpFilter(("anonymous_private", "anonymous_shared", "elf_headers", "hugetlb_private"))
+USUAL = CoredumpFilter(("MMF_DUMP_ANON_PRIVATE", "MMF_DUMP_ANON_SHARED", "MMF_DUMP_ELF_HEADERS", "MMF_DUMP_HUGETLB_PRIVATE"))
 
 
 def test_the_kernels_text_gives_the_record_and_back() -> None:

@@ -7,11 +7,13 @@ import struct
 import pytest
 
 from holdfast.errors import Refused
+from holdfast.kernel import flagtables
 from holdfast.kernel.source import Link
 from holdfast.kinds.task.creds import KIND, Creds
 from tests.unit.kinds import captured
 
-PLAIN = Creds(0, 0, 0, 0, 0, 0, 0, 0, (), 0, 0x1FFFEFFFFFF, 0x1FFFEFFFFFF, 0x1FFFEFFFFFF, 0, (), False)
+ROOT = tuple(sorted(flagtables.BITS["capability"].keys() - {"CAP_SYS_RESOURCE"}))
+PLAIN = Creds(0, 0, 0, 0, 0, 0, 0, 0, (), (), ROOT, ROOT, ROOT, (), (), False)
 
 
 def status(**lines: str) -> dict[str, bytes | OSError]:
@@ -24,8 +26,20 @@ def status(**lines: str) -> dict[str, bytes | OSError]:
 def test_the_kernels_text_gives_the_record() -> None:
     files = status(Uid="1\t2\t3\t4", Gid="5\t6\t7\t8", Groups="9 10 ", CapInh="0" * 15 + "3", CapAmb="0" * 15 + "1", NoNewPrivs="1")
     got = captured.dumped(KIND, captured.process(files).leader, {("prctl", 27): 0x14})
-    want = PLAIN.replace(ruid=1, euid=2, suid=3, fsuid=4, rgid=5, egid=6, sgid=7, fsgid=8, groups=(9, 10), inheritable=3, ambient=1)
-    assert got == want.replace(securebits=("keep_caps", "no_setuid_fixup"), no_new_privs=True)
+    want = PLAIN.replace(
+        ruid=1,
+        euid=2,
+        suid=3,
+        fsuid=4,
+        rgid=5,
+        egid=6,
+        sgid=7,
+        fsgid=8,
+        groups=(9, 10),
+        ambient=("CAP_CHOWN",),
+        inheritable=("CAP_CHOWN", "CAP_DAC_OVERRIDE"),
+    )
+    assert got == want.replace(securebits=("SECBIT_KEEP_CAPS", "SECBIT_NO_SETUID_FIXUP"), no_new_privs=True)
 
 
 def test_ids_of_another_user_namespace_are_asked_of_the_thread() -> None:
@@ -49,8 +63,22 @@ def test_an_unknown_securebit_is_refused() -> None:
     assert caught.value.code == "refused.task.securebits"
 
 
+def test_an_unknown_capability_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        captured.dumped(KIND, captured.process(status(CapPrm=f"{1 << 50:016x}")).leader)
+    assert caught.value.code == "refused.task.capability"
+
+
 def test_a_restore_goes_down_to_the_records_sets_in_two_steps() -> None:
-    rec = PLAIN.replace(groups=(1, 2), permitted=5, effective=4, inheritable=1, ambient=1, securebits=("noroot",), no_new_privs=True)
+    rec = PLAIN.replace(
+        groups=(1, 2),
+        permitted=("CAP_CHOWN", "CAP_DAC_READ_SEARCH"),
+        effective=("CAP_DAC_READ_SEARCH",),
+        inheritable=("CAP_CHOWN",),
+        ambient=("CAP_CHOWN",),
+        securebits=("SECBIT_NOROOT",),
+        no_new_privs=True,
+    )
     [part] = captured.written(KIND, rec, captured.THREAD)
     assert (part.gives, part.ends) == ({"creds"}, {"caps"})
     names = [c[0] for c in part.calls]

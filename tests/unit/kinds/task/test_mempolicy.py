@@ -15,7 +15,7 @@ def test_a_kernel_without_numa_has_no_record() -> None:
 
 @pytest.mark.parametrize(
     ("mode", "record"),
-    [(0, MemPolicy("default", (), ())), (1 << 15 | 2, MemPolicy("bind", ("static_nodes",), ())), (4, MemPolicy("local", (), ()))],
+    [(0, MemPolicy("default", (), ())), (1 << 15 | 2, MemPolicy("bind", ("MPOL_F_STATIC_NODES",), ())), (4, MemPolicy("local", (), ()))],
 )
 def test_the_kernels_number_gives_the_record(mode: int, record: MemPolicy) -> None:
     assert captured.dumped(KIND, captured.process().leader, {("get_mempolicy",): (0, mode.to_bytes(4, "little"))}) == record
@@ -29,6 +29,6 @@ def test_what_has_no_name_is_refused(reply: tuple[int, bytes]) -> None:
 
 
 def test_nodes_are_a_mask() -> None:
-    rec = MemPolicy("interleave", ("relative_nodes",), (0, 9))
+    rec = MemPolicy("interleave", ("MPOL_F_RELATIVE_NODES",), (0, 9))
     assert captured.calls(KIND, rec, captured.THREAD) == [("set_mempolicy", 3 | 1 << 14, b"\x01\x02" + bytes(126), 1025)]
     assert captured.calls(KIND, MemPolicy("default", (), ()), captured.THREAD) == [("set_mempolicy", 0, 0, 0)]

@@ -9,6 +9,7 @@ from holdfast.kinds.task.mm_prctl import KIND, MmPrctl
 from tests.unit.kinds import captured
 
 PAGE = 0x7F0000000000
+BARRIERS = ("MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED", "MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED")
 USUAL: dict[tuple[str | int, ...], int | tuple[int, bytes]] = {("mmap",): PAGE}
 
 
@@ -27,8 +28,8 @@ def test_a_plain_process_has_every_default() -> None:
         ({("prctl", 42): 1}, MmPrctl(thp_disabled="always")),
         ({("prctl", 42): 3}, MmPrctl(thp_disabled="except_advised")),
         ({("prctl", 68): 1}, MmPrctl(memory_merge=True)),
-        ({("prctl", 66): 3}, MmPrctl(mdwe=("no_inherit", "refuse_exec_gain"))),
-        ({("membarrier", 512): 16 | 4}, MmPrctl(membarriers=("global_expedited", "private_expedited"))),
+        ({("prctl", 66): 3}, MmPrctl(mdwe=("PR_MDWE_NO_INHERIT", "PR_MDWE_REFUSE_EXEC_GAIN"))),
+        ({("membarrier", 512): 16 | 4}, MmPrctl(membarriers=BARRIERS)),
         ({("madvise",): -22, ("mincore",): (0, b"\x01")}, MmPrctl(future_locks="populate")),
         ({("madvise",): -22}, MmPrctl(future_locks="on_fault")),
         ({("prctl", 77): 1}, MmPrctl(exact_timer_ids=True)),
@@ -42,7 +43,7 @@ def test_each_setting_is_seen(replies: dict[tuple[str | int, ...], int | tuple[i
 def test_a_kernel_that_lists_no_barriers_is_asked_for_each() -> None:
     # Linux 6.1: MEMBARRIER_CMD_GET_REGISTRATIONS is unknown; an unregistered barrier says EPERM
     got = dump({("membarrier", 512): -22, ("membarrier", 8): 0, ("membarrier", 32): -1, ("membarrier", 128): -1})
-    assert got.membarriers == ("global_expedited", "private_expedited")
+    assert got.membarriers == BARRIERS
 
 
 @pytest.mark.parametrize("replies", [{("prctl", 42): 9}, {("prctl", 66): 8}, {("mmap",): -11}, {("membarrier", 512): 1 << 10}])
@@ -53,7 +54,7 @@ def test_what_has_no_name_is_refused(replies: dict[tuple[str | int, ...], int | 
 
 
 def test_every_setting_is_set() -> None:
-    rec = MmPrctl("except_advised", True, ("refuse_exec_gain",), ("global_expedited",), "on_fault", True)
+    rec = MmPrctl("except_advised", True, ("PR_MDWE_REFUSE_EXEC_GAIN",), ("MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED",), "on_fault", True)
     assert captured.calls(KIND, rec) == [
         ("prctl", 41, 1, 2, 0, 0),
         ("prctl", 67, 1, 0, 0, 0),

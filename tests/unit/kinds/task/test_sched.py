@@ -30,8 +30,8 @@ def test_a_slice_of_its_own_is_kept() -> None:
 
 
 def test_real_time_and_deadline() -> None:
-    assert dump(attr(1, 1, 7)) == Sched("fifo", 0, 7, ("reset_on_fork",))
-    assert dump(attr(6, 4, 0, (1, 2, 3))) == Sched("deadline", 0, 0, ("dl_overrun",), 1, 2, 3)
+    assert dump(attr(1, 1, 7)) == Sched("fifo", 0, 7, ("SCHED_FLAG_RESET_ON_FORK",))
+    assert dump(attr(6, 4, 0, (1, 2, 3))) == Sched("deadline", 0, 0, ("SCHED_FLAG_DL_OVERRUN",), 1, 2, 3)
 
 
 def test_zero_clamps_are_clamps_only_where_the_kernel_has_them() -> None:
