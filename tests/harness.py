@@ -209,9 +209,17 @@ def command(folder: Path, source: str, language: str = "python") -> list[str]:
 
 
 def start(
-    folder: Path, source: str, language: str = "python", name: str = "subject", env: dict[str, str] | None = None, keep: Sequence[int] = ()
+    folder: Path,
+    source: str,
+    language: str = "python",
+    name: str = "subject",
+    env: dict[str, str] | None = None,
+    keep: Sequence[int] = (),
+    by: Sequence[str] = (),
 ) -> Subject:
     """Start a subject and wait until it is ready; it inherits the descriptors `keep` at their numbers.
+
+    Shape:   `by`: the command that starts it, such as `holdfast run --`
 
     Raises:  AssertionError: it ended before, or took too long
     """
@@ -220,7 +228,7 @@ def start(
     fifo = place / "ready"
     os.mkfifo(fifo)
     waiting = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    argv = [*command(folder, source, language), str(fifo), str(place / "said")]
+    argv = [*by, *command(folder, source, language), str(fifo), str(place / "said")]
     log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         process = subprocess.Popen(
@@ -237,7 +245,7 @@ def start(
         os.close(log)
     subject = Subject(process, place)
     try:
-        _until_ready(subject, waiting)
+        until_ready(subject, waiting)
     except BaseException:
         subject.kill()
         raise
@@ -246,9 +254,12 @@ def start(
     return subject
 
 
-def _until_ready(subject: Subject, waiting: int) -> None:
-    # a byte, and then the end: whoever wrote it has closed the FIFO
-    pidfd = os.pidfd_open(subject.pid)
+def until_ready(subject: Subject, waiting: int, pid: int = 0) -> None:
+    """Wait for a byte, and then the end: whoever wrote it has closed the FIFO.
+
+    Shape:   `pid`: of the subject, where it is not the process that was started
+    """
+    pidfd = os.pidfd_open(pid or subject.pid)
     poll = select.poll()
     poll.register(waiting, select.POLLIN)
     poll.register(pidfd, select.POLLIN)

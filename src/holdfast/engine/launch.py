@@ -10,11 +10,20 @@ from holdfast.engine.enclosure import Enclosure
 from holdfast.errors import UsageError
 from holdfast.model.record import Record
 from holdfast.prog.call import Program
-from holdfast.tracee import ptrace, spawn
+from holdfast.tracee import ptrace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal  # the module `signal` makes enumerations, which costs
 
 PR_CAPBSET_DROP = 24
 FIRST = 2  # the first process of a job, beside its init
 SHELL = b"/bin/sh"
+SIG_DFL, SIG_IGN = 0, 1
+CHANGED = (13, 17, 25)  # SIGPIPE and SIGXFSZ, which the interpreter ignores, and SIGCHLD, which we need
+LIBRARY_SIGNALS = (32, 33)  # ignored in whatever posix_spawn(3) of the C library starts (glibc sysdeps/unix/sysv/linux/spawni.c)
 
 
 class Started(Record):
@@ -75,8 +84,9 @@ def enclosed(start: Start, name: str = "") -> Started:
         ready = Program()
         if start.session:
             ready.call("setsid", check=FIRST)
-        for signal in start.ignored:
-            ready.call("rt_sigaction", signal, (1).to_bytes(8, "little") + bytes(24), 0, 8)
+        for signal in {*start.ignored, *LIBRARY_SIGNALS}:
+            handler = SIG_IGN if signal in start.ignored else SIG_DFL
+            ready.call("rt_sigaction", signal, handler.to_bytes(8, "little") + bytes(24), 0, 8)
         for capability in _dropped():
             ready.call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
         if len(ready):
@@ -107,22 +117,16 @@ def plain(start: Start, name: str = "") -> Started:
     """
     if name:
         jobs.free(name)
-    mask = [n for n in range(1, 65) if start.mask >> (n - 1) & 1]
-    environment = dict(e.split(b"=", 1) for e in start.environment if b"=" in e)
-    default = [n for n in spawn.SIGNALS if n not in start.ignored]
-
-    def run(path: bytes, words: tuple[bytes, ...]) -> int:
-        return os.posix_spawn(path, words, environment, setsid=start.session, setsigmask=mask, setsigdef=default)
-
-    try:
-        try:
-            pid = run(start.path, start.words)
-        except OSError as cause:
-            if cause.errno != ENOEXEC:
-                raise
-            pid = run(SHELL, _as_script(start))
-    except OSError as cause:
-        raise _cannot(start.path, cause.errno or 0) from cause
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(start, write)
+    os.close(write)
+    failed = os.read(read, 16)
+    os.close(read)
+    if failed:
+        os.waitpid(pid, 0)
+        raise _cannot(start.path, int(failed))
     if name:
         try:
             jobs.register(name, pid)
@@ -131,6 +135,27 @@ def plain(start: Start, name: str = "") -> Started:
             os.waitpid(pid, 0)
             raise
     return Started(pid, pid, pid if start.session else os.getpgrp(), name)
+
+
+def _become(start: Start, write: int) -> None:
+    # the child's way to its program; it never returns. posix_spawn(3) would leave it other signals ignored than its caller did.
+    try:
+        if start.session:
+            os.setsid()
+        for signal in CHANGED:
+            _signal.signal(signal, _signal.SIG_IGN if signal in start.ignored else _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, [n for n in range(1, 65) if start.mask >> (n - 1) & 1])
+        environment = dict(e.split(b"=", 1) for e in start.environment)
+        try:
+            os.execve(start.path, start.words, environment)
+        except OSError as cause:
+            if cause.errno != ENOEXEC:
+                raise
+            os.execve(SHELL, _as_script(start), environment)
+    except OSError as cause:
+        os.write(write, b"%d" % (cause.errno or 0))
+    finally:
+        os._exit(127)
 
 
 def _as_script(start: Start) -> tuple[bytes, ...]:
