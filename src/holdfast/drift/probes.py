@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import json
 import mmap
 import os
 import re
+import select
+import socket
 import struct
 import sys
 import tempfile
@@ -169,9 +172,6 @@ def letters() -> dict[str, str]:
 
 def _made() -> dict[str, Callable[[], list[int]]]:
     # name to a function that makes such descriptors; the first one is looked at, all are closed
-    import select
-    import socket
-
     def call(number: int, *args: int | bytes | None) -> int:
         result = int(_LIBC.syscall(number, *args))
         if result < 0:
@@ -194,8 +194,6 @@ def _made() -> dict[str, Callable[[], list[int]]]:
         return [fd]
 
     def locked() -> list[int]:
-        import fcntl
-
         fd, path = tempfile.mkstemp()
         os.unlink(path)
         fcntl.lockf(fd, fcntl.LOCK_EX)
@@ -308,8 +306,6 @@ def _answer(result: int) -> str:
 
 def socket_options() -> dict[str, str]:
     """Which of the newer socket options can be read back."""
-    import socket
-
     out = {}
     for name, (family, level, option) in _SOCKET_OPTIONS.items():
         with socket.socket(family, socket.SOCK_STREAM) as one:
