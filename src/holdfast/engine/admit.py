@@ -32,7 +32,9 @@ def admit(tree: TreeEvidence) -> Admitted:
     found: list[Found] = []
     verdicts: list[Any] = []
     carriers: list[tuple[Kind, Any]] = []
-    by_subject = {s: registry.of_subject(s) for s in ("tree", "process", "thread", "vma", "file", "inode")}
+    understood: dict[tuple[str, ...], frozenset[str]] = {}  # the fdinfo keys that kinds know together
+    kinds = registry.kinds_for(f.link for f in tree.files).values()
+    by_subject = {s: [k for k in kinds if k.subject == s] for s in ("tree", "process", "thread", "vma", "file", "inode")}
 
     def judge(subject: str, ev: Any) -> None:
         claimed: list[tuple[Kind, str]] = []
@@ -51,7 +53,11 @@ def admit(tree: TreeEvidence) -> Admitted:
             if len(claimed) != 1:
                 verdicts.append(_unclaimed(subject, ev, [k.name for k, _ in claimed]))
             if subject == "file":
-                verdicts.extend(_strange_fdinfo(ev, mine))
+                together = tuple(k.name for k in mine)
+                keys = understood.get(together)
+                if keys is None:
+                    keys = understood[together] = CORE_FDINFO.union(*(k.fdinfo_keys for k in mine))
+                verdicts.extend(_strange_fdinfo(ev, keys))
             if claimed:
                 found.append(Found(ev.id, claimed[0][0].name, claimed[0][1], tuple(k.name for k in facets)))
         for kind in mine:
@@ -120,8 +126,7 @@ def _unclaimed(subject: str, ev: Any, claims: list[str]) -> Refusal:
     )
 
 
-def _strange_fdinfo(ev: Any, mine: list[Kind]) -> list[Refusal]:
-    known = CORE_FDINFO.union(*(k.fdinfo_keys for k in mine))
+def _strange_fdinfo(ev: Any, known: frozenset[str]) -> list[Refusal]:
     found: list[str] = ev.info.keys()
     return [
         Refusal(

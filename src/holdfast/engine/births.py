@@ -7,6 +7,8 @@ makes the children that belong to the session it was born into, then calls setsi
 (its real parent ended, so that it was handed to the first process) is made by a member of its session through a middle
 process that ends at once, which hands the child over as it did in the original.
 
+Birth parts of the plan run where a process has its session and is about to make the children that inherit from it.
+
 Groups. Leaders of groups call setpgid first, then the members follow. A group whose leader is gone is led for that moment by a
 helper with the leader's pid, which then ends and is reaped by its parent.
 """
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 SIGNAL = 28
 PATIENCE_S = 2.0
 PR_SET_CHILD_SUBREAPER = 36
+SIGCHLD, SIGSTOP = 17, 19
+WNOHANG, WUNTRACED, WALL = 1, 2, 0x40000000
 
 
 class Births:
@@ -50,6 +54,7 @@ class Births:
         self.pids: dict[str, int] = {}
         self.processes: dict[str, Process] = {}
         self.processes_made: Callable[[str, int], None] | None = None
+        self.at_birth: Callable[[str, Hand], None] | None = None  # called once it leads its session, before it makes whom it leads
         self._late: list[str] = []
         self._subreapers: set[str] = set()
 
@@ -83,6 +88,7 @@ class Births:
         self._adopted(area)
         self._groups()
         self._zombies()
+        self._stops()
 
     # --- one process
 
@@ -146,6 +152,8 @@ class Births:
             program = Program()
             program.call("setsid", check=int(rec.nspid))
             hand.run(program)
+        if self.at_birth is not None:
+            self.at_birth(name, hand)
         for child in normal:
             self._fork(hand, child, area)
         if not rec.zombie:
@@ -263,6 +271,34 @@ class Births:
             self.processes[str(name)].threads = []
             del self.hands[str(name)]
 
+    # --- job control
+
+    def _stops(self) -> None:
+        # while every signal has its default action: a tracee goes on where its tracer says so, stopped or not (ptrace(2), Group-stop)
+        for name, rec in self.tree.items():
+            if not rec.stop_signal or rec.zombie:
+                continue
+            process = self.processes[str(name)]
+            os.kill(process.pid, SIGSTOP)
+            # Linux kernel/signal.c get_signal: only SIGSTOP stops a process of an orphaned group
+            _halt(process, SIGSTOP if self._orphaned(rec) else rec.stop_signal)
+            parent = self.hands.get(str(rec.parent))
+            if parent is not None:
+                told = Program()
+                if rec.stop_reported:
+                    told.call("wait4", int(rec.nspid), 0, WNOHANG | WUNTRACED | WALL, 0, check=int(rec.nspid))
+                told.call("rt_sigtimedwait", (1 << SIGCHLD - 1).to_bytes(8, "little"), 0, bytes(16), 8, check=SIGCHLD)
+                parent.run(told)
+
+    def _orphaned(self, rec: Any) -> bool:
+        # no parent of a member is in another group of the session; setpgid(2), Linux kernel/exit.c will_become_orphaned_pgrp
+        for p in self.tree.values():
+            if p.group == rec.group and p.session == rec.session and not p.zombie and p.parent is not None:
+                parent = self.tree[p.parent]
+                if parent.session == p.session and parent.group != p.group:
+                    return False
+        return True
+
 
 def _run(hand: Hand, program: Program, rec: Any) -> None:
     # a wanted number is taken for a moment longer than its process: until every zombie of its group and session is reaped
@@ -296,6 +332,18 @@ def _deliver(thread: Thread, signal: int) -> None:
             return
         stop = os.WSTOPSIG(status)
         ptrace.request(ptrace.CONT, thread.tid, 0, stop if status >> 16 == 0 else 0)
+
+
+def _halt(process: Process, signal: int) -> None:
+    # the leader takes the SIGSTOP that waits for it, as `signal`, which must not be blocked meanwhile; then each thread reports the stop
+    mask = ptrace.get_sigmask(process.pid)
+    ptrace.set_sigmask(process.pid, mask & ~(1 << signal - 1))
+    for thread in process.threads:
+        ptrace.request(ptrace.CONT, thread.tid)
+        while (status := thread.wait()) >> 16 != ptrace.EVENT_STOP:
+            ptrace.request(ptrace.CONT, thread.tid, 0, signal)
+        thread.group_stop = os.WSTOPSIG(status)
+    ptrace.set_sigmask(process.pid, mask)
 
 
 def _reap(pid: int) -> None:

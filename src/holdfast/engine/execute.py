@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from holdfast.engine.steps import PlannedPart
     from holdfast.image.read import Image
     from holdfast.tracee.inject import Hand
+    from holdfast.tracee.leavings import Leavings
     from holdfast.tracee.names import Names
 
 M64 = (1 << 64) - 1
@@ -94,6 +95,7 @@ class Execution:
                 anonymous.setdefault(f"process:{str(where).split(':')[1]}", []).append((rec.start, rec.end))
         self.filler = Filler(image, {p: sorted(a) for p, a in anonymous.items()})
         self._births: Births | None = None
+        self._leavings: Leavings | None = None
         self._stub_maps: list[Any] = []
         self._insn = 0
 
@@ -124,10 +126,22 @@ class Execution:
                 prepare.call("mmap", at, (sizes[inode] + 4095) & ~4095, 3, 0x21 | 0x100000, M64, 0, check=at)
         subreapers = frozenset(str(i) for i in draft.records.get("task.child_subreaper", {}))
         births = self._births = Births(self.held, draft.tree, (self.hole, self.size), self._pid_of)
+        births.at_birth = self._at_birth
+        self._expect_names(stub)
+        self.hands, self.pids = births.hands, births.pids
         births.grow(stub, prepare, subreapers)
-        self.hands = births.hands
-        self.pids = births.pids
         faults.point("restore.born")
+
+    def _at_birth(self, task: str, hand: Hand) -> None:
+        for part in self.plan.births.get(task, ()):
+            if self._leavings is not None:
+                self._leavings.note(hand.process_pid)
+            try:
+                hand.run(part.calls)
+            except CallFailed as e:
+                self._note_names([part], e)
+                raise _explain(e, [part]) from e
+            self._note_names([part], None)
 
     def _pid_of(self, nspid: int, nstid: int) -> int:
         if self.names is None:
@@ -145,6 +159,8 @@ class Execution:
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Run every round of the plan."""
+        if self._leavings is not None:
+            self._leavings.note(*self.pids.values())
         total = len(self.plan.rounds)
         for i, r in enumerate(self.plan.rounds):
             self._programs(r.parts)
@@ -152,7 +168,22 @@ class Execution:
                 self._act(action)
             if progress is not None:
                 progress(i + 1, total)
+        self._forget_names()
         faults.point("restore.rounds")
+
+    def _expect_names(self, stub: int) -> None:
+        parts = [p for r in self.plan.rounds for mine in r.parts.values() for p in mine]
+        parts += [p for mine in self.plan.births.values() for p in mine]
+        names = sorted({path for p in parts for _, path in p.made_paths})
+        if names:
+            from holdfast.tracee.leavings import Leavings  # most trees make no name
+
+            self._leavings = Leavings(names, stub)
+
+    def _forget_names(self) -> None:
+        if self._leavings is not None:
+            self._leavings.dismiss()
+            self._leavings = None
 
     def _programs(self, parts: Mapping[str, list[PlannedPart]]) -> None:
         # a process and its first thread are one task: their parts are one program
@@ -325,9 +356,6 @@ class Execution:
 
     def let_go(self) -> int:
         """Release the tree; our pid of its first process."""
-        for name, rec in self.plan.draft.tree.items():
-            if rec.stop_signal:
-                os.kill(self.pids[str(name)], rec.stop_signal)
         for process in self.held.processes:
             for thread in process.threads:
                 try:
@@ -344,6 +372,7 @@ class Execution:
                 os.unlink(b"/proc/%d/root%s" % (self.pids[self.plan.draft.process_of(task)], path))
             except OSError:
                 continue  # it was removed in time, or never made
+        self._forget_names()
         births = self._births
         if births is not None:
             self.held.kill()

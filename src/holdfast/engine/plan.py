@@ -10,18 +10,22 @@ taken once; where parts are left and none is ready, they form a circle, which is
 A round is what can run without waiting for another task: each task runs one program in it, then the tracer does its own work
 (actions). A part goes in the same round as a part of its own task that it depends on, and in the next round after one of another
 task or of the tracer. So a tree is restored in about a dozen round trips however many objects it has.
+
+Birth parts are in no round: engine.births runs them while it makes the tree, parents before children, so what they give holds from
+the start. They are sorted here as well, each process's own, and may need only what is there so early.
 """
 
 from __future__ import annotations
 
-from holdfast.engine.steps import INITIAL, PlannedPart, PlannedSteps
+from holdfast.engine.steps import BORN_WITH, INITIAL, PlannedPart, PlannedSteps
 from holdfast.errors import BadImage, InternalError
 from holdfast.kinds.contract import Entry
 from holdfast.prog.call import ANY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from typing import Any
 
     from holdfast.kinds.contract import Kind
@@ -129,17 +133,26 @@ class Draft:
 
 
 class Plan:
-    """A restore, ready to be executed: the tree to make, and rounds of programs and actions."""
+    """A restore, ready to be executed: the tree to make, what its processes do at birth, and rounds of programs and actions."""
 
-    __slots__ = ("draft", "rounds")
+    __slots__ = ("births", "draft", "rounds")
 
-    def __init__(self, draft: Draft, rounds: list[Round]) -> None:
-        self.draft, self.rounds = draft, rounds
+    def __init__(self, draft: Draft, births: dict[str, list[PlannedPart]], rounds: list[Round]) -> None:
+        self.draft, self.births, self.rounds = draft, births, rounds
+
+    @property
+    def parts(self) -> Iterator[PlannedPart]:
+        """Every part, those of births first."""
+        for mine in self.births.values():
+            yield from mine
+        for r in self.rounds:
+            for mine in r.parts.values():
+                yield from mine
 
     @property
     def calls(self) -> int:
         """How many system calls the plan makes."""
-        return sum(len(p.calls) for r in self.rounds for parts in r.parts.values() for p in parts)
+        return sum(len(p.calls) for p in self.parts)
 
 
 def make_plan(
@@ -173,7 +186,9 @@ def make_plan(
             key = f"proc:{id(part)}:{i}"
             part.gives.add(key)
             draft.act("proc", part.task, (path, data), {key}, ())
-    return Plan(draft, _sort([*draft.parts, *draft.actions]))
+    births = _births(draft)
+    held = {key for mine in births.values() for part in mine for key in part.gives}
+    return Plan(draft, births, _sort([*(p for p in draft.parts if not p.birth), *draft.actions], held))
 
 
 def _groups(kind: Kind, mine: Mapping[Any, Any]) -> list[list[Entry]]:
@@ -267,7 +282,34 @@ def _inodes(draft: Draft) -> None:
                 part.needs |= {f"contents:{i}" for i in draft.staging}
 
 
-def _sort(nodes: Sequence[PlannedPart | Action]) -> list[Round]:
+def _births(draft: Draft) -> dict[str, list[PlannedPart]]:
+    # each process's birth parts in an order that serves their needs: what it finds is what it was born with and what those above it gave
+    found: dict[str, list[PlannedPart]] = {}
+    for part in draft.parts:
+        if part.birth:
+            if part.ends or part.task not in draft.tree or draft.tree[part.task].zombie:
+                raise InternalError("plan", f"{_title(part)} cannot be done at the birth of {part.task}")
+            found.setdefault(part.task, []).append(part)
+    out: dict[str, list[PlannedPart]] = {}
+    for task, waiting in found.items():
+        held = {f"{word}@{task}" for word in BORN_WITH}
+        above = draft.tree[task].parent
+        while above is not None:
+            held.update(key for part in found.get(str(above), ()) for key in part.gives)
+            above = draft.tree[above].parent
+        out[task] = []
+        while waiting:
+            first = next((p for p in waiting if p.needs <= held), None)
+            if first is None:
+                missing = ", ".join(sorted(waiting[0].needs - held))
+                raise InternalError("plan", f"{_title(waiting[0])} is to be done at the birth of {task}, but needs {missing}")
+            waiting = [p for p in waiting if p is not first]
+            held |= first.gives
+            out[task].append(first)
+    return out
+
+
+def _sort(nodes: Sequence[PlannedPart | Action], held: AbstractSet[str] = frozenset()) -> list[Round]:
     givers: dict[str, int] = {}
     users: dict[str, int] = {}
     waiting: dict[str, list[PlannedPart | Action]] = {}
@@ -287,7 +329,7 @@ def _sort(nodes: Sequence[PlannedPart | Action]) -> list[Round]:
             if givers.get(key):
                 waiting.setdefault(key, []).append(node)
                 count += 1
-            elif key.partition("@")[0] not in INITIAL | {"mapped", "sealed"}:
+            elif key not in held and key.partition("@")[0] not in INITIAL | {"mapped", "sealed"}:
                 raise InternalError("plan", f"{_title(node)} needs {key}, which nothing gives")
         for key in node.ends:
             if users.get(key):

@@ -73,7 +73,7 @@ def prepare(image: Image) -> Prepared:
     paged = _paged(image, records)
     hole, layout, staging_size = plan_layout(records, MIN_AREA)
     plan = make_plan(records, kinds, paged, layout, staging_size)
-    largest = max((part_size(p) for r in plan.rounds for parts in r.parts.values() for p in parts), default=0)
+    largest = max((part_size(p) for p in plan.parts), default=0)
     size = max(MIN_AREA, (largest + 8192 + 4095) & ~4095)
     if size > MIN_AREA:
         hole, layout, staging_size = plan_layout(records, size)

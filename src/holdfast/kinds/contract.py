@@ -35,7 +35,13 @@ own process implied (`mm`), or of another subject (`steps.key("fds", other_proce
     caps   it still has every capability: whoever uses one `needs` it; task.creds `ends` it (runs after all who need it)
     limits its resource limits are still high: task.rlimits ends it
     creds  its threads' credentials are the image's: each change resets what hangs on them
-    actions its signal actions are the image's: setting one can drop pending signals
+    actions its signal actions are the image's, and no timer runs yet: whoever queues signals needs it, the kinds of timers end it
+
+What must be there before a process makes its children, because they only inherit it, goes in a birth part (`birth=True`). It runs in
+its process right after that is born and leads its session, if it leads one, with the stub's memory; what it gives holds from then
+on, for every part of the rounds. It may need `born`, `paths`, `caps`, `limits`, and what birth parts of its own process or of
+processes above it give, and ends nothing. Descriptors that it opens are inherited too, out of the way of final numbers, and are closed in
+whoever does not hold them.
 """
 
 from __future__ import annotations
@@ -131,7 +137,13 @@ class Steps:
     mates: Sequence[Entry]  # all records of the group, this one first (kinds with `group`), else this one alone
 
     def part(
-        self, *, task: ObjectId | None = None, needs: Iterable[str] = ("mm",), gives: Iterable[str] = (), ends: Iterable[str] = ()
+        self,
+        *,
+        task: ObjectId | None = None,
+        needs: Iterable[str] = ("mm",),
+        gives: Iterable[str] = (),
+        ends: Iterable[str] = (),
+        birth: bool = False,
     ) -> Part:
         """Begin a part: calls that run together, in order, in one task (default: the subject's process, thread or first holder)."""
         raise NotImplementedError

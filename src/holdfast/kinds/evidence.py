@@ -140,7 +140,7 @@ class Stopped(Record):
     rseq: tuple[int, int, int] | None  # address, size, signature; None: this kernel cannot say
     robust: tuple[int, int]  # head, length
     dispatch_mode: int | None  # of syscall user dispatch; None: this kernel cannot say
-    group_stop: bool = field(default=False)
+    group_stop: int = field(default=0)  # the signal of the job-control stop that it is in
 
 
 class ThreadEvidence(Task):

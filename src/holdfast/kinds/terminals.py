@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.evidence import FileEvidence, TreeEvidence
 
-PTMX = (5, 2)
+TTY, PTMX = (5, 0), (5, 2)
 SLAVE_MAJOR = 136
+TIOCGDEV = 0x80045432
 O_NOCTTY = 0o400
 TCGETS2, TCSETS2 = 0x802C542A, 0x402C542B
 
@@ -127,9 +128,35 @@ def end(ev: FileEvidence) -> tuple[str, int] | None:
     if device == PTMX:
         index = ev.info.get("tty-index")
         return None if index is None else ("master", int(index))
+    if device == TTY:
+        device = opened_as(ev)
     if device[0] == SLAVE_MAJOR:
         return "slave", device[1]
     return None
+
+
+def is_tty(ev: FileEvidence) -> bool:
+    """Whether it was opened as /dev/tty: the terminal that controlled the opener."""
+    return ev.link[:1] == b"/" and not ev.flags & files.PATH and S_ISCHR(ev.stat.st_mode) and files.device(ev.stat.st_rdev) == TTY
+
+
+def opened_as(ev: FileEvidence) -> tuple[int, int]:
+    """The device of the terminal that an open /dev/tty leads to; 0, 0 where it hung up.
+
+    Source:  Linux drivers/tty/tty_io.c tty_open_current_tty, TIOCGDEV
+    """
+    try:
+        return device(ev.borrowed.ioctl_int(TIOCGDEV))
+    except OSError:
+        return 0, 0
+
+
+def device(tty_nr: int) -> tuple[int, int]:
+    """Major and minor of a terminal as /proc/PID/stat and TIOCGDEV give it.
+
+    Source:  Linux include/linux/kdev_t.h new_encode_dev
+    """
+    return tty_nr >> 8 & 0xFFF, (tty_nr & 0xFF) | (tty_nr >> 12 & 0xFFF00)
 
 
 def pair(ev: FileEvidence, index: int) -> tuple[list[FileEvidence], list[FileEvidence]]:

@@ -29,7 +29,7 @@ class Thread:
 
     def __init__(self, tid: int) -> None:
         self.tid = tid
-        self.group_stop = False
+        self.group_stop = 0  # the signal of the job-control stop that it is in
         self.injected = False
         self.deferred: list[int] = []
         self._raw: bytes | None = None
@@ -264,7 +264,7 @@ class Held:
                 # a signal was being delivered when we came: let it be delivered, siginfo and all; the stop comes after
                 ptrace.request(ptrace.CONT, t.tid, 0, os.WSTOPSIG(status))
                 status = t.wait()
-            t.group_stop = os.WSTOPSIG(status) != 5
+            t.group_stop = os.WSTOPSIG(status) if os.WSTOPSIG(status) != 5 else 0
             _keep(t)
 
     def freeze(self, root: int) -> None:

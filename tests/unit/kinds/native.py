@@ -100,7 +100,13 @@ class NativeSteps(Steps):
         self.parts: list[NativePart] = []
 
     def part(
-        self, *, task: ObjectId | None = None, needs: Iterable[str] = ("mm",), gives: Iterable[str] = (), ends: Iterable[str] = ()
+        self,
+        *,
+        task: ObjectId | None = None,
+        needs: Iterable[str] = ("mm",),
+        gives: Iterable[str] = (),
+        ends: Iterable[str] = (),
+        birth: bool = False,
     ) -> NativePart:
         """Parts are made in the order in which they are asked for: what a part needs must have been given before."""
         made = NativePart(self, frozenset(needs), frozenset(ends))

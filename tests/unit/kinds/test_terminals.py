@@ -67,3 +67,10 @@ def test_a_flag_without_a_name_is_an_error(master: int) -> None:
         terminals.settings(bytes(raw))
     with pytest.raises(ValueError, match="unknown terminal flag"):
         terminals.bits(terminals.IFLAG, ("NEW",))
+
+
+@pytest.mark.parametrize(
+    ("printed", "device"), [(34816, (136, 0)), (34817, (136, 1)), (1025, (4, 1)), (136 << 8 | 5 | 1 << 20, (136, 261))]
+)
+def test_the_terminal_of_stat_is_a_device(printed: int, device: tuple[int, int]) -> None:
+    assert terminals.device(printed) == device

@@ -1,9 +1,10 @@
-"""fd.pty: a pseudo terminal whose master is in the tree, and its open slaves.
+"""fd.pty: a pseudo terminal whose master is in the tree, and its open slaves, by their own name or as /dev/tty.
 
 Carries:  number, settings (termios), window size, lock, packet mode, exclusive mode, owner and mode of the slave, whether the slave
           has been closed; flags of each end.
 Loses:    in line mode, what was typed of a line that is not finished (told as a loss); that output was stopped by ^S. Data that waits
-          on either side is refused. A number above 12 comes back only if it is the lowest free one.
+          on either side is refused. A number above 12 comes back only if it is the lowest free one. /dev/tty is refused where its first
+          holder is not controlled by that terminal any more.
 Sources:  pty(7), ioctl_tty(2), ptmx(4), Linux drivers/tty/pty.c, drivers/tty/n_tty.c.
 """
 
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.kinds.contract import Difference, Entry, Part, Probes, Steps, Verdict
+    from holdfast.kinds.contract import Difference, Entry, Host, Part, Probes, Steps, Verdict
     from holdfast.kinds.evidence import FileEvidence
     from holdfast.model.ids import ObjectId
     from holdfast.prog.call import Arg, Call
@@ -58,7 +59,9 @@ WATCHES = (Struct("tty_struct"), Struct("n_tty_data"), Struct("ktermios"), Fdinf
 
 def detect(ev: FileEvidence) -> Claim | None:
     which = terminals.end(ev)
-    if which is None or (terminals.outside(ev) and ev.tree.options.shell_job):
+    if which is None:
+        return Claim(files.shown(ev.link)) if terminals.is_tty(ev) else None
+    if terminals.outside(ev) and ev.tree.options.shell_job:
         return None
     return Claim(f"{files.shown(ev.link)} {which[1]}")
 
@@ -71,8 +74,16 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     yield from files.unknown_flags(ev, "fd.pty")
     yield from files.lost_name(ev, "fd.pty")
     which = terminals.end(ev)
-    assert which is not None
     who = files.who(ev)
+    if which is None:
+        yield Refusal(
+            "fd.pty.controlling",
+            f"{who} is {files.shown(ev.link)}, opened when a terminal controlled it that is gone or no pseudo terminal",
+            ev.where,
+            "only pseudo terminals can be made again; tty(4)",
+            "close it, or run the program in a pseudo terminal whose master is in the tree",
+        )
+        return
     if terminals.outside(ev):
         yield Refusal(
             "fd.pty.outside",
@@ -82,6 +93,14 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "redirect it, dump the tree that holds the master, or use --shell-job to take the restorer's terminal",
         )
         return
+    if terminals.is_tty(ev) and terminals.device(ev.process.stat.tty_nr) != (terminals.SLAVE_MAJOR, which[1]):
+        yield Refusal(
+            "fd.pty.controlling",
+            f"{who} is {files.shown(ev.link)}, opened when it was controlled by /dev/pts/{which[1]}, which it is no more",
+            ev.where,
+            "/dev/tty leads to the terminal of whoever opens it; tty(4)",
+            "close it, or open the terminal by its own name",
+        )
     if ev.borrowed.ioctl_int(FIONREAD):
         yield Refusal(
             "fd.pty.pending",
@@ -154,12 +173,25 @@ def dump(ev: FileEvidence) -> Pty:
     )
 
 
+def ready(rec: Pty, host: Host) -> Iterator[Refusal]:
+    path = _slave_path(rec.number)
+    if rec.end == "master" and host.stat(path) is not None:
+        yield Refusal(
+            "fd.pty.taken",
+            f"{files.shown(path)} is another terminal's now",
+            files.shown(path),
+            "the tree knows its terminal by that number; a new terminal gets a free one, Linux fs/devpts/inode.c devpts_new_index",
+            "close that terminal and retry, or restore on another machine",
+        )
+
+
 # --- restore
 
 
 def restore(rec: Pty, steps: Steps) -> None:
     masters = sorted((m for m in steps.mates if m.record.end == "master"), key=lambda m: int(m.record.number))
-    part = steps.part(needs=("born", "paths", "caps"))
+    # at the birth of the first process: a session's leader takes its terminal before it makes the others (task.controlling_terminal)
+    part = steps.part(task=steps.processes()[0], needs=("born", "paths", "caps"), birth=True)
     low = [m for m in masters if m.record.number <= HIGH - LOW]
     if low:
         _open_by_number(part, low)
@@ -174,7 +206,9 @@ def restore(rec: Pty, steps: Steps) -> None:
     of = {m.record.number: m.id for m in masters}
     for mate in steps.mates:
         if mate.record.end == "slave":
-            again = steps.part(needs=("born", "paths", "caps", of[mate.record.number]))
+            # in a holder: /dev/tty leads to the terminal of whoever opens it
+            holder = steps.holders(mate.id)[0][0]
+            again = steps.part(task=holder, needs=("born", "paths", "caps", of[mate.record.number]))
             flags = files.bits(mate.record.flags) & ~files.ASYNC | terminals.O_NOCTTY
             if flags & files.LARGEFILE:
                 fd = files.open_again(again, mate.record.path, flags)

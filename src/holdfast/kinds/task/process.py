@@ -1,9 +1,10 @@
 """task.process: who there is: pids, parents, threads, sessions, process groups, zombies, stopped jobs.
 
 Carries:  exact pids and tids (as the tree sees itself), parents, order of children, sessions, process groups, exit signals, wait status
-          of zombies, job-control stops.
+          of zombies, job-control stops, and whether the parent was told of them.
 Loses:    start times and accumulated CPU times; a session or process group of the first process that lies outside the tree becomes
-          the restorer's; that a zombie dumped core.
+          the restorer's; that a zombie dumped core; which signal stopped a process whose group is orphaned; before Linux 5.17, that the
+          parent was not yet told of a stop.
 Sources:  clone(2) set_tid, setsid(2), setpgid(2), wait(2), proc_pid_stat(5), proc_pid_status(5).
 """
 
@@ -34,6 +35,7 @@ class Process(Record):
     zombie: bool = False
     exit_status: int = field(default=0, unit="wait status")
     stop_signal: int = field(default=0)  # of a job-control stop, 0 while running
+    stop_reported: bool = True  # a wait of the parent took the news of the stop
 
 
 def detect(ev: ProcessEvidence) -> Claim | None:
@@ -80,7 +82,7 @@ def dump(ev: ProcessEvidence) -> Process:
     stat = ev.stat
     stop = 0
     if not ev.zombie and ev.leader.stopped is not None and ev.leader.stopped.group_stop:
-        stop = 19
+        stop = ev.leader.stopped.group_stop
     return Process(
         ev.nspid,
         ev.parent,
@@ -91,6 +93,7 @@ def dump(ev: ProcessEvidence) -> Process:
         ev.zombie,
         stat.exit_code if ev.zombie else 0,
         stop,
+        not stop or not stat.exit_code,  # fs/proc/array.c do_task_stat: of a stop, what wait_task_stopped has not taken
     )
 
 
@@ -106,6 +109,8 @@ def compare(before: Process, after: Process, where: ObjectId) -> Iterator[Differ
             value, now = tuple(sorted(value)), tuple(sorted(now))
         if name == "exit_status" and (value ^ now) == 0x80:
             continue  # the core flag of a zombie
+        if name == "stop_signal" and value and now == 19:
+            continue  # its group is orphaned
         if value != now and not (before.parent is None and name == "exit_signal"):
             yield Difference("task.process", where, name, value, now)
 

@@ -1,4 +1,4 @@
-"""What fd.pty and task.controlling_terminal promise, kept by a real dump and restore."""
+"""What fd.pty promises, kept by a real dump and restore; sessions are in tests/live/kinds/task/test_controlling_terminal.py."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tests import harness
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.xdist_group("pty")  # a number that one test frees and wants again must not go to another
 
 PAIR = """
 import termios
@@ -64,38 +66,6 @@ except OSError as e:
     )
     assert trip.said == trip.control
     assert len(trip.losses) == 1  # the other one is in line mode
-
-
-SESSION = """
-import pty
-child, master = pty.fork()
-if not child:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.close(os.open("/dev/tty", os.O_RDWR))
-    JOB
-    ready()
-    signal.sigwait({signal.SIGINT})
-    os.close(os.open("/dev/tty", os.O_RDWR))
-    os.write(0, b"interrupted")
-    os._exit((os.tcgetpgrp(0) == os.getpgrp()) + 2 * (os.getsid(0) == os.getpid()) + 4 * os.isatty(1))
-wait()
-os.write(master, b"\\x03")                              # ^C: to the foreground group
-out = b""
-while b"interrupted" not in out:
-    out += os.read(master, 100)
-say(out.decode())
-say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-def test_a_session_of_one_process_keeps_its_terminal_and_its_foreground(tmp_path: Path) -> None:
-    trip = harness.roundtrip(tmp_path, SESSION.replace("JOB", "pass"))
-    assert trip.said == trip.control == ["^Cinterrupted", 7]
-
-
-def test_a_session_of_several_processes_is_refused(tmp_path: Path) -> None:
-    source = SESSION.replace("JOB", "os.fork() or (signal.sigwait({signal.SIGINT}), os._exit(0))")
-    assert harness.refused(tmp_path, source) == ["task.controlling_terminal.members"]
 
 
 def test_a_terminal_whose_master_is_elsewhere_is_refused(tmp_path: Path) -> None:

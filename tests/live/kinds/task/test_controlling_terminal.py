@@ -15,13 +15,13 @@ SESSION = """
 import pty
 child, master = pty.fork()
 if not child:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     os.close(os.open("/dev/tty", os.O_RDWR))
-    JOB
     ready()
     signal.sigwait({signal.SIGINT})
     os.close(os.open("/dev/tty", os.O_RDWR))
     os.write(0, b"interrupted")
+    signal.sigwait({signal.SIGTERM})      # its end flushes what nobody has read yet
     os._exit((os.tcgetpgrp(0) == os.getpgrp()) + 2 * (os.getsid(0) == os.getpid()) + 4 * os.isatty(1))
 wait()
 os.write(master, b"\\x03")                              # ^C: to the foreground group
@@ -29,12 +29,13 @@ out = b""
 while b"interrupted" not in out:
     out += os.read(master, 100)
 say(out.decode())
+os.kill(child, signal.SIGTERM)
 say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 def test_a_session_of_one_process_keeps_its_terminal_and_its_foreground(tmp_path: Path) -> None:
-    trip = harness.roundtrip(tmp_path, SESSION.replace("JOB", "pass"))
+    trip = harness.roundtrip(tmp_path, SESSION)
     assert trip.said == trip.control == ["^Cinterrupted", 7]
 
 
@@ -103,13 +104,41 @@ while os.tcgetpgrp(master) != before:
 os.write(master, b"\x03")
 say(until(master, PROMPT))
 say(run(master, "echo ${PIPESTATUS[@]}"))
-say(run(master, "kill %1; wait; jobs"))
+say("status 143" in run(master, "kill %1; wait %1; echo status $?"))
 say(bye(child, master, b"exit 7\n"))
 """,
     )
     assert trip.said == trip.control
     assert "Stopped" in trip.said[1][1]
     assert trip.said[-1] == 7
+
+
+def test_a_stopped_job_stays_stopped(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        SHELL
+        + r"""
+child, master = bash()
+foreground(master, "sleep 1000")
+group = os.tcgetpgrp(master)
+os.write(master, b"\x1a")
+until(master, PROMPT)
+run(master, "sleep 1001 &")
+pause()
+say(state(group))
+say(run(master, "jobs"))
+os.write(master, b"fg %1\n")
+say(until(master, b"| cat\r\n"))
+while os.tcgetpgrp(master) != group or state(group) == "T":
+    pass
+os.write(master, b"\x03")
+say(until(master, PROMPT))
+say("status 143" in run(master, "kill %2; wait %2; echo status $?"))
+say(bye(child, master))
+""",
+    )
+    assert trip.said == trip.control
+    assert trip.said[0] == "T"
 
 
 def test_a_job_whose_group_leader_is_gone(tmp_path: Path) -> None:
@@ -211,7 +240,7 @@ def test_who_hears_when_the_terminal_hangs_up(tmp_path: Path) -> None:
 # A leader and a member of its session, both with SIGINT as the sign to go on; MEMBER and BOTH are filled in.
 MEMBERS = r"""
 import pty
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 child, master = pty.fork()
 if not child:
     own = os.open("/dev/tty", os.O_RDWR)
@@ -220,13 +249,16 @@ if not child:
         os._exit(0)
     signal.sigwait({signal.SIGINT})
     os.write(own, b"leader %d;" % os.get_blocking(own))
-    os._exit(os.wait()[1])
+    status = os.wait()[1]
+    signal.sigwait({signal.SIGTERM})      # its end flushes what nobody has read yet
+    os._exit(status)
 wait()
 os.write(master, b"\x03")
 out = b""
 while out.count(b";") < 2:
     out += os.read(master, 100)
 say(sorted(out.decode().removeprefix("^C").split(";")))
+os.kill(child, signal.SIGTERM)
 say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
