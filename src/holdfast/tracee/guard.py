@@ -40,8 +40,8 @@ from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 from holdfast.prog.lower import NOT_RUN, ROW_SIZE
 from holdfast.prog.lower import ROW as PROGRAM_ROW
 from holdfast.tracee import ptrace
-from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers, guard_elf
-from holdfast.tracee.spawn import SIGNALS, stub_file
+from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers
+from holdfast.tracee.spawn import spawn_sentinel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,24 +77,12 @@ class Guard:
         META.pack_into(self._table, 0, threads, self._twins_at, os.getpid())
         self._row_of: dict[int, int] = {}
         self._twins = 0
-        read, self._write = os.pipe2(os.O_CLOEXEC)
-        image = stub_file("holdfast-guard", guard_elf())
-        # numbers that are none of the two that the guard is given, so that neither is overwritten by the other
-        high = [fcntl(fd, F_DUPFD_CLOEXEC, 10) for fd in (read, table)]
-        room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        high = fcntl(table, F_DUPFD_CLOEXEC, 10)  # a number that none of the guard's is
         try:
-            self.pid = os.posix_spawn(
-                f"/proc/self/fd/{image}",
-                ["holdfast-guard", os.readlink("/proc/self/exe"), "-IS", "-c", START, room],
-                {},
-                file_actions=[(os.POSIX_SPAWN_DUP2, high[0], 0), (os.POSIX_SPAWN_DUP2, high[1], TABLE_FD)],
-                setsid=True,
-                setsigmask=SIGNALS,
-                setsigdef=SIGNALS,
-            )
+            self.pid, self._write = spawn_sentinel(START, {TABLE_FD: high})
         finally:
-            for fd in (read, table, image, *high):
-                os.close(fd)
+            os.close(table)
+            os.close(high)
 
     def _word(self, at: int, value: int) -> None:
         self._table[at : at + 8] = value.to_bytes(8, "little")

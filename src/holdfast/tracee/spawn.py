@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from struct import Struct as Format
 
 from holdfast.tracee import ptrace
-from holdfast.tracee.arch.x86_64 import init_elf, stub_elf
+from holdfast.tracee.arch.x86_64 import guard_elf, init_elf, stub_elf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def clone_args(flags: int, set_tid: int, exit_signal: int) -> bytes:
     return CLONE_ARGS.pack(flags, 0, 0, 0, exit_signal, 0, 0, 0, set_tid, 1, 0)
 
 
-def stub_file(name: str = "holdfast-stub", elf: bytes | None = None) -> int:
+def stub_file(name: str, elf: bytes) -> int:
     """A descriptor of the stub's ELF in memory.
 
     Source:  memfd_create(2); MFD_EXEC since 105ff5339f49 ("mm/memfd: add MFD_NOEXEC_SEAL and MFD_EXEC") (v6.3)
@@ -36,7 +37,7 @@ def stub_file(name: str = "holdfast-stub", elf: bytes | None = None) -> int:
         fd = os.memfd_create(name, os.MFD_CLOEXEC | 0x10)
     except OSError:
         fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    os.write(fd, stub_elf() if elf is None else elf)
+    os.write(fd, elf)
     return fd
 
 
@@ -45,7 +46,7 @@ def spawn_stub(avoid: frozenset[int]) -> int:
 
     Raises:  OSError: no process can be started
     """
-    fd = stub_file()
+    fd = stub_file("holdfast-stub", stub_elf(os.getpid()))
     failed: list[int] = []
     try:
         while True:
@@ -71,6 +72,36 @@ def spawn_init(words: list[bytes]) -> int:
         return os.posix_spawn(f"/proc/self/fd/{fd}", words, {}, setsigmask=SIGNALS, setsigdef=SIGNALS)
     finally:
         os.close(fd)
+
+
+def spawn_sentinel(start: str, files: dict[int, int]) -> tuple[int, int]:
+    """Start what takes over if we are killed; its pid, and a pipe to it: a byte ends it, a close without one makes it run `start`.
+
+    Shape:   `start`: Python, with the folder of this package as first argument; `files`: number there to number here, both none of
+             0 to 2, the latter none of the former
+    Raises:  OSError: no process can be started
+    """
+    read, write = os.pipe2(os.O_CLOEXEC)
+    image = stub_file("holdfast-guard", guard_elf())
+    high = fcntl(read, F_DUPFD_CLOEXEC, 10)
+    room = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        pid = os.posix_spawn(
+            f"/proc/self/fd/{image}",
+            ["holdfast-guard", os.readlink("/proc/self/exe"), "-IS", "-c", start, room],
+            {},
+            file_actions=[(os.POSIX_SPAWN_DUP2, high, 0), *((os.POSIX_SPAWN_DUP2, here, there) for there, here in files.items())],
+            setsid=True,
+            setsigmask=SIGNALS,
+            setsigdef=SIGNALS,
+        )
+    except BaseException:
+        os.close(write)
+        raise
+    finally:
+        for fd in (read, image, high):
+            os.close(fd)
+    return pid, write
 
 
 def hold_stub(pid: int) -> None:

@@ -42,6 +42,13 @@ PAUSE_AT = len(LOOP) - 9
 
 # pause() for ever: mov $34,%eax; syscall; jmp _start
 STUB_CODE = bytes.fromhex("b8220000000f05ebf7")
+# What a stub begins with: it dies with the task that made it, and at once if that is dead already, which its parent then shows.
+#
+#   mov $157,%eax; mov $1,%edi; mov $9,%esi; syscall       prctl(PR_SET_PDEATHSIG, SIGKILL)
+#   mov $110,%eax; syscall; cmp $PARENT,%eax; je pause     getppid
+#   xor %edi,%edi; mov $231,%eax; syscall                  exit_group
+BORN_CODE = bytes.fromhex("cc" + "b89d000000bf01000000be090000000f05b86e0000000f053d00000000" + "74d731ffb8e70000000f05")
+PARENT_AT = 1 + 0x19
 STUB_BASE = 0x10000
 STUB_SYSCALL = STUB_BASE + 120 + 5  # address of the stub's own syscall instruction
 
@@ -78,12 +85,13 @@ GUARD_CODE = bytes.fromhex(
 )
 
 
-def stub_elf() -> bytes:
-    """A static ELF of 129 bytes that only pauses.
+def stub_elf(parent: int) -> bytes:
+    """A static ELF of 170 bytes that only pauses, as long as the process that it is a child of is there.
 
-    Source:  elf(5)
+    Source:  elf(5), PR_SET_PDEATHSIG(2const)
     """
-    return _elf(STUB_CODE)
+    born = BORN_CODE[:PARENT_AT] + parent.to_bytes(4, "little") + BORN_CODE[PARENT_AT + 4 :]
+    return _elf(STUB_CODE + born, entry=len(STUB_CODE) + 1)
 
 
 def init_elf() -> bytes:
@@ -102,10 +110,10 @@ def guard_elf() -> bytes:
     return _elf(GUARD_CODE)
 
 
-def _elf(code: bytes) -> bytes:
+def _elf(code: bytes, entry: int = 0) -> bytes:
     size = 120 + len(code)
     head = b"\x7fELF\x02\x01\x01" + bytes(9)
-    head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + 120 + entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = Format("<IIQQQQQQ").pack(1, 5, 0, STUB_BASE, STUB_BASE, size, size, 4096)
     return head + segment + code
 
