@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from holdfast.image.read import Image
     from holdfast.tracee.inject import Hand
     from holdfast.tracee.leavings import Leavings
-    from holdfast.tracee.leavings import Leavings
     from holdfast.tracee.names import Names
 
 M64 = (1 << 64) - 1
@@ -97,7 +96,6 @@ class Execution:
         self.filler = Filler(image, {p: sorted(a) for p, a in anonymous.items()})
         self._births: Births | None = None
         self._leavings: Leavings | None = None
-        self._leavings: Leavings | None = None
         self._stub_maps: list[Any] = []
         self._insn = 0
 
@@ -131,7 +129,6 @@ class Execution:
         births.at_birth = self._at_birth
         self._expect_names(stub)
         self.hands, self.pids = births.hands, births.pids
-        self._expect_names(stub)
         births.grow(stub, prepare, subreapers)
         faults.point("restore.born")
 
@@ -164,8 +161,6 @@ class Execution:
         """Run every round of the plan."""
         if self._leavings is not None:
             self._leavings.note(*self.pids.values())
-        if self._leavings is not None:
-            self._leavings.note(*self.pids.values())
         total = len(self.plan.rounds)
         for i, r in enumerate(self.plan.rounds):
             self._programs(r.parts)
@@ -174,21 +169,7 @@ class Execution:
             if progress is not None:
                 progress(i + 1, total)
         self._forget_names()
-        self._forget_names()
         faults.point("restore.rounds")
-
-    def _expect_names(self, stub: int) -> None:
-        parts = [p for r in self.plan.rounds for mine in r.parts.values() for p in mine]
-        names = sorted({path for p in parts for _, path in p.made_paths})
-        if names:
-            from holdfast.tracee.leavings import Leavings  # most trees make no name
-
-            self._leavings = Leavings(names, stub)
-
-    def _forget_names(self) -> None:
-        if self._leavings is not None:
-            self._leavings.dismiss()
-            self._leavings = None
 
     def _expect_names(self, stub: int) -> None:
         parts = [p for r in self.plan.rounds for mine in r.parts.values() for p in mine]
@@ -391,7 +372,6 @@ class Execution:
                 os.unlink(b"/proc/%d/root%s" % (self.pids[self.plan.draft.process_of(task)], path))
             except OSError:
                 continue  # it was removed in time, or never made
-        self._forget_names()
         self._forget_names()
         births = self._births
         if births is not None:
