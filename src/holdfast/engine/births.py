@@ -270,6 +270,16 @@ class Births:
             self.processes[str(name)].zombie = True
             self.processes[str(name)].threads = []
             del self.hands[str(name)]
+            if rec.exit_signal:
+                self._unheard(rec, rec.exit_signal)
+
+    def _unheard(self, rec: Any, signal: int) -> None:
+        # its parent gets such a signal again only where it waited in the image (task.sigpending); now it is blocked, as in every program
+        parent = self.hands.get(str(rec.parent))
+        if parent is not None:
+            program = Program()
+            program.call("rt_sigtimedwait", (1 << signal - 1).to_bytes(8, "little"), 0, bytes(16), 8, check=signal)
+            parent.run(program)
 
     # --- job control
 
@@ -283,12 +293,11 @@ class Births:
             # Linux kernel/signal.c get_signal: only SIGSTOP stops a process of an orphaned group
             _halt(process, SIGSTOP if self._orphaned(rec) else rec.stop_signal)
             parent = self.hands.get(str(rec.parent))
-            if parent is not None:
+            if parent is not None and rec.stop_reported:
                 told = Program()
-                if rec.stop_reported:
-                    told.call("wait4", int(rec.nspid), 0, WNOHANG | WUNTRACED | WALL, 0, check=int(rec.nspid))
-                told.call("rt_sigtimedwait", (1 << SIGCHLD - 1).to_bytes(8, "little"), 0, bytes(16), 8, check=SIGCHLD)
+                told.call("wait4", int(rec.nspid), 0, WNOHANG | WUNTRACED | WALL, 0, check=int(rec.nspid))
                 parent.run(told)
+            self._unheard(rec, SIGCHLD)
 
     def _orphaned(self, rec: Any) -> bool:
         # no parent of a member is in another group of the session; setpgid(2), Linux kernel/exit.c will_become_orphaned_pgrp

@@ -248,8 +248,8 @@ if not child:
         MEMBER
         os._exit(0)
     signal.sigwait({signal.SIGINT})
+    status = os.wait()[1]                 # two may not write at once where one must not block
     os.write(own, b"leader %d;" % os.get_blocking(own))
-    status = os.wait()[1]
     signal.sigwait({signal.SIGTERM})      # its end flushes what nobody has read yet
     os._exit(status)
 wait()

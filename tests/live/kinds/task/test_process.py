@@ -1,0 +1,109 @@
+"""What task.process promises of stops and of children that ended, kept by a real dump and restore."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import harness
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CHILD = r"""
+import threading
+heard = []
+def child(signal_no, threads=0):
+    pid = os.fork()
+    if not pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for _ in range(threads):
+            threading.Thread(target=signal.pause).start()
+        os.kill(os.getpid(), signal_no)
+        if signal_no != signal.SIGCONT:
+            signal.pause()
+        os._exit(3)
+    os.setpgid(pid, pid)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return pid
+def news(pid):
+    got, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
+    return os.WSTOPSIG(status) if got else None
+def state(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0]
+"""
+END = r"""
+say([state(p) for p in stopped])
+say([news(p) for p in stopped])
+say(len(heard))
+for p in stopped:
+    os.kill(p, signal.SIGCONT)
+    os.waitid(os.P_PID, p, os.WCONTINUED)
+    os.kill(p, signal.SIGKILL)
+    say(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("stop", ["SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"])
+def test_a_parent_that_knows_of_a_stop_does_not_hear_of_it_again(tmp_path: Path, stop: str) -> None:
+    source = f"""
+stopped = [child(signal.{stop}), child(signal.{stop}, threads=2)]
+[news(p) for p in stopped]
+signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+pause()
+"""
+    trip = harness.roundtrip(tmp_path, CHILD + source + END)
+    assert trip.said == trip.control
+    assert trip.said[:3] == [["T", "T"], [None, None], 0]
+
+
+@pytest.mark.parametrize(("stop", "number"), [("SIGSTOP", 19), ("SIGTSTP", 20)])
+def test_a_parent_that_has_not_taken_the_news_of_a_stop_gets_it(tmp_path: Path, stop: str, number: int) -> None:
+    source = f"""
+stopped = [child(signal.{stop})]
+signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+pause()
+"""
+    trip = harness.roundtrip(tmp_path, CHILD + source + END)
+    assert trip.said == trip.control
+    assert trip.said[:3] == [["T"], [number], 0]
+
+
+def test_a_stopped_process_whose_group_is_orphaned(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        CHILD
+        + r"""
+told, tell = os.pipe()
+if not os.fork():
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.write(tell, str(os.getpid()).encode())
+    os.kill(os.getpid(), signal.SIGSTOP)                # SIGTSTP would do nothing to it
+    signal.pause()
+pid = int(os.read(told, 20))
+os.waitid(os.P_PID, pid, os.WSTOPPED)
+stopped = [pid]
+pause()
+"""
+        + END,
+    )
+    assert trip.said == trip.control
+    assert trip.said[:2] == [["T"], [None]]
+
+
+def test_children_that_ended_are_not_told_of_again(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        CHILD
+        + r"""
+ended = [child(signal.SIGUSR2), child(signal.SIGCONT)]
+signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+pause()
+say(len(heard))
+say([os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in ended])
+""",
+    )
+    assert trip.said == trip.control == [0, [-12, 3]]
