@@ -10,7 +10,7 @@ import os
 import time
 
 from holdfast.engine import faults
-from holdfast.engine.births import Births
+from holdfast.engine.births import PATIENCE_S, Births
 from holdfast.engine.collect import stopped_tree
 from holdfast.engine.fill import Filler
 from holdfast.errors import InternalError, KernelLacks
@@ -136,11 +136,17 @@ class Execution:
         for part in self.plan.births.get(task, ()):
             if self._leavings is not None:
                 self._leavings.note(hand.process_pid)
-            try:
-                hand.run(part.calls)
-            except CallFailed as e:
-                self._note_names([part], e)
-                raise _explain(e, [part]) from e
+            deadline = time.monotonic() + PATIENCE_S
+            while True:
+                try:
+                    hand.run(part.calls)
+                    break
+                except CallFailed as e:
+                    if part.patient and time.monotonic() < deadline:
+                        time.sleep(0.001)
+                        continue
+                    self._note_names([part], e)
+                    raise _explain(e, [part]) from e
             self._note_names([part], None)
 
     def _pid_of(self, nspid: int, nstid: int) -> int:

@@ -28,12 +28,12 @@ DUP3_CLOEXEC = 0o2000000
 class PlannedPart(Part):
     """Calls for one task, with the keys that order them."""
 
-    __slots__ = ("birth", "calls", "draft", "ends", "gives", "kind", "made_paths", "needs", "proc_writes", "subject", "task")
+    __slots__ = ("birth", "calls", "draft", "ends", "gives", "kind", "made_paths", "needs", "patient", "proc_writes", "subject", "task")
 
     def __init__(self, draft: Draft, kind: str, subject: str, task: str, needs: set[str], gives: set[str], ends: set[str]) -> None:
         self.draft, self.kind, self.subject, self.task = draft, kind, subject, task
         self.needs, self.gives, self.ends = needs, gives, ends
-        self.birth = False
+        self.birth = self.patient = False
         self.calls = Program()
         self.proc_writes: list[tuple[str, bytes]] = []
         self.made_paths: list[tuple[int, bytes]] = []  # after how many calls the name is there
@@ -94,6 +94,7 @@ class PlannedSteps(Steps):
         gives: Iterable[str] = (),
         ends: Iterable[str] = (),
         birth: bool = False,
+        patient: bool = False,
     ) -> Part:
         """Begin a part."""
         draft = self._draft
@@ -104,7 +105,7 @@ class PlannedSteps(Steps):
             return {f"{w}@{own}" if w in PROCESS_WORDS else str(w) for w in words}
 
         made = PlannedPart(draft, self._kind.name, str(self.subject), where, keys(needs), keys(gives), keys(ends))
-        made.birth = birth
+        made.birth, made.patient = birth, patient
         draft.parts.append(made)
         return made
 

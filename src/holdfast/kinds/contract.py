@@ -41,7 +41,8 @@ What must be there before a process makes its children, because they only inheri
 its process right after that is born and leads its session, if it leads one, with the stub's memory; what it gives holds from then
 on, for every part of the rounds. It may need `born`, `paths`, `caps`, `limits`, and what birth parts of its own process or of
 processes above it give, and ends nothing. Descriptors that it opens are inherited too, out of the way of final numbers, and are closed in
-whoever does not hold them.
+whoever does not hold them. A `patient` one is run again for a while where a call fails, because what it asks for may be taken for a moment
+longer than its last user lives; its first calls undo what it may have begun.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ class Steps:
         gives: Iterable[str] = (),
         ends: Iterable[str] = (),
         birth: bool = False,
+        patient: bool = False,
     ) -> Part:
         """Begin a part: calls that run together, in order, in one task (default: the subject's process, thread or first holder)."""
         raise NotImplementedError

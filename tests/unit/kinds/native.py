@@ -107,6 +107,7 @@ class NativeSteps(Steps):
         gives: Iterable[str] = (),
         ends: Iterable[str] = (),
         birth: bool = False,
+        patient: bool = False,
     ) -> NativePart:
         """Parts are made in the order in which they are asked for: what a part needs must have been given before."""
         made = NativePart(self, frozenset(needs), frozenset(ends))

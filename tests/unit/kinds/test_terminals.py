@@ -10,6 +10,8 @@ import pytest
 
 from holdfast.kinds import terminals
 
+pytestmark = pytest.mark.xdist_group("pty")  # a number that a live test frees and wants again must not go to another
+
 
 @pytest.fixture
 def master() -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TIOCGPTN, TIOCSPTLCK, TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
 TIOCPKT, TIOCGPKT, TIOCEXCL, TIOCGEXCL = 0x5420, 0x80045438, 0x540C, 0x80045440
 TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCGPTPEER = 0x5413, 0x5414, 0x541B, 0x5441
-F_DUPFD_CLOEXEC = 1030
+F_GETFD, F_DUPFD_CLOEXEC = 1, 1030
 # numbers that are free in a task until its descriptors are put in place: the engine uses none below 16
 LOW, HIGH, ASIDE = 3, 15, 64
 
@@ -190,19 +190,24 @@ def ready(rec: Pty, host: Host) -> Iterator[Refusal]:
 
 def restore(rec: Pty, steps: Steps) -> None:
     masters = sorted((m for m in steps.mates if m.record.end == "master"), key=lambda m: int(m.record.number))
+
     # at the birth of the first process: a session's leader takes its terminal before it makes the others (task.controlling_terminal)
-    part = steps.part(task=steps.processes()[0], needs=("born", "paths", "caps"), birth=True)
+    def part() -> Part:
+        return steps.part(task=steps.processes()[0], needs=("born", "paths", "caps"), birth=True, patient=True)
+
     low = [m for m in masters if m.record.number <= HIGH - LOW]
     if low:
-        _open_by_number(part, low)
+        _open_by_number(part(), low)
     for m in masters[len(low) :]:
-        fd = files.open_again(part, m.record.path, files.RDWR | terminals.O_NOCTTY)
-        out, scale = Out(8), part.call("memfd_create", b"pty\0", 1)
-        part.call("ioctl", fd, TIOCGPTN, out)
-        part.call("lseek", scale, Word(out), files.SEEK_SET, check=m.record.number)  # else a lower number is free, or this one is not
-        part.call("close", scale)
-        _settle(part, fd, m)
-        part.opened(fd, m.id)
+        high = part()
+        high.call("close_range", LOW, HIGH, 0)
+        fd = files.open_again(high, m.record.path, files.RDWR | terminals.O_NOCTTY)
+        out, scale = Out(8), high.call("memfd_create", b"pty\0", 1)
+        high.call("ioctl", fd, TIOCGPTN, out)
+        high.call("lseek", scale, Word(out), files.SEEK_SET, check=m.record.number)  # else a lower number is free, or this one is not
+        high.call("close", scale)
+        _settle(high, fd, m)
+        high.opened(fd, m.id)
     of = {m.record.number: m.id for m in masters}
     for mate in steps.mates:
         if mate.record.end == "slave":
@@ -220,6 +225,8 @@ def restore(rec: Pty, steps: Steps) -> None:
 def _open_by_number(part: Part, masters: Sequence[Entry]) -> None:
     # A master gets the lowest free number, so one of the first N+1 has number N, if that is free. Each is put at descriptor LOW + its
     # number; the sum is made by a seek. Then those that are wanted stand at known descriptors, and the others go.
+    # A number is free when the last process that the terminal controlled was waited for (release_one_tty), so it may have to be done again.
+    part.call("close_range", LOW, HIGH, 0)
     scale = _aside(part, part.call("memfd_create", b"pty\0", 1))
     for _ in range(masters[-1].record.number + 1):
         out = Out(8)
@@ -230,6 +237,8 @@ def _open_by_number(part: Part, masters: Sequence[Entry]) -> None:
         part.call("dup3", fd, place, files.CLOEXEC, check="any")  # a number far above all that are wanted may have no room
         part.call("close", fd)
     part.call("close", scale)
+    for m in masters:
+        part.call("fcntl", LOW + m.record.number, F_GETFD)
     for m in masters:
         fd = LOW + m.record.number
         _settle(part, fd, m)

@@ -19,6 +19,8 @@ from tests.unit.kinds import native
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.xdist_group("pty")  # a number that a live test frees and wants again must not go to another
+
 MASTER = ObjectId("file:0")
 
 
