@@ -255,15 +255,23 @@ class Held:
         thread = self._attached[tid] = Thread(tid)
         return thread
 
+    # Those that ended before they stopped are not held.
     def _stop(self, threads: list[Thread]) -> None:
         for t in threads:
-            ptrace.request(ptrace.INTERRUPT, t.tid)
+            try:
+                ptrace.request(ptrace.INTERRUPT, t.tid)
+            except OSError as e:
+                if e.errno != ESRCH:
+                    raise
         for t in threads:
-            status = t.wait()
-            while status >> 16 != ptrace.EVENT_STOP:
+            status = wait_status(t.tid)
+            while os.WIFSTOPPED(status) and status >> 16 != ptrace.EVENT_STOP:
                 # a signal was being delivered when we came: let it be delivered, siginfo and all; the stop comes after
                 ptrace.request(ptrace.CONT, t.tid, 0, os.WSTOPSIG(status))
-                status = t.wait()
+                status = wait_status(t.tid)
+            if not os.WIFSTOPPED(status):
+                self.forget(t.tid)
+                continue
             t.group_stop = os.WSTOPSIG(status) if os.WSTOPSIG(status) != 5 else 0
             _keep(t)
 
@@ -281,7 +289,7 @@ class Held:
                 continue
             seen.add(pid)
             process = self._freeze_one(pid)
-            if process is None:
+            if process is None or (process.zombie and pid == root):
                 if pid == root:
                     raise TargetChanged("died", f"process {root} does not exist or is a zombie", do="check the pid")
                 continue
@@ -322,7 +330,10 @@ class Held:
             if not got:
                 break
             self._stop(got)
-        process.threads = sorted(have.values(), key=lambda t: (t.tid != pid, t.tid))
+        threads = [t for t in have.values() if t.tid in self._attached]
+        if not threads:
+            return None
+        process.threads = sorted(threads, key=lambda t: (t.tid != pid, t.tid))
         return process
 
     def release(self) -> None:
