@@ -256,6 +256,7 @@ class WrittenSteps(Steps):
         gives: Iterable[str] = (),
         ends: Iterable[str] = (),
         birth: bool = False,
+        patient: bool = False,
     ) -> Written:
         assert not birth, "no kind here has anything that children inherit"
         made = Written(self, task or self.subject, needs, gives, ends)

@@ -18,13 +18,13 @@ def child(signal_no, threads=0):
     pid = os.fork()
     if not pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.setpgid(0, 0)                 # in an orphaned group only SIGSTOP stops
         for _ in range(threads):
             threading.Thread(target=signal.pause).start()
         os.kill(os.getpid(), signal_no)
         if signal_no != signal.SIGCONT:
             signal.pause()
         os._exit(3)
-    os.setpgid(pid, pid)
     os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     return pid
 def news(pid):
