@@ -112,12 +112,7 @@ class Program:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # the orphans come to us: not every init waits for its children at once
         try:
             dumped = self._dump(image, options)
-            for pid in dumped.pids:
-                if pid != self.pid:
-                    try:
-                        os.waitpid(pid, 0)
-                    except ChildProcessError:
-                        continue  # its parent had it still
+            self._collect()
         finally:
             libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
         assert {int(p) for p in dumped.pids} >= {self.pid}
@@ -141,6 +136,16 @@ class Program:
                     raise
                 os.sched_yield()
         return holdfast.dump(self.pid, image, options=options)
+
+    # Whoever ended and came to us, now or while a dump was tried again, but not the first process: its end is looked at.
+    def _collect(self) -> None:
+        with open("/proc/thread-self/children") as f:
+            children = [int(word) for word in f.read().split()]
+        for pid in children:
+            with open(f"/proc/{pid}/stat") as f:
+                state = f.read().rpartition(")")[2].split()[0]
+            if pid != self.pid and state == "Z":
+                os.waitpid(pid, 0)
 
     def answers(self) -> Any:
         """What it answered, when it has ended well."""

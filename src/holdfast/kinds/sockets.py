@@ -295,7 +295,7 @@ def inode_verdicts(ev: FileEvidence, kind: str) -> Iterator[Refusal]:
             f"{files.who(ev)} belongs to user {ev.stat.st_uid}, group {ev.stat.st_gid}, which its user namespace does not know",
             ev.where,
             "user_namespaces(7)",
-            "",
+            "dump it from the user namespace that made it",
         )
     strange = [name for name in os.listxattr(ev.borrowed.fd) if name != "system.sockprotoname" and not name.startswith("security.")]
     if strange:

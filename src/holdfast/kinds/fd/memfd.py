@@ -63,7 +63,11 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
     who = files.who(file)
     if file.borrowed.filesystem == HUGETLBFS_MAGIC:
         yield Refusal(
-            "fd.memfd.huge", f"{who} is a memfd of huge pages", file.where, "MFD_HUGETLB, memfd_create(2): its pages are not copied yet", ""
+            "fd.memfd.huge",
+            f"{who} is a memfd of huge pages",
+            file.where,
+            "MFD_HUGETLB, memfd_create(2): its pages are not copied yet",
+            "use small pages",
         )
     seals = int(file.borrowed.fcntl(F_GET_SEALS))
     try:

@@ -92,7 +92,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             f"{files.who(ev)} belongs to user {ev.stat.st_uid}, group {ev.stat.st_gid}, which its user namespace does not know",
             ev.where,
             "user_namespaces(7)",
-            "",
+            "dump it from the user namespace that made it",
         )
 
 

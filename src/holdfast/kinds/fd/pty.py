@@ -129,7 +129,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             f"{who} has line discipline {found.discipline}",
             ev.where,
             "only N_TTY is carried; ioctl_tty(2) TIOCSETD",
-            "",
+            "set N_TTY again and retry",
         )
     if "ICANON" in found.local:
         yield Loss(
@@ -137,7 +137,11 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
         )
     if files.tree_stat(ev.process, _slave_path(which[1])) is None:
         yield Refusal(
-            "fd.pty.path", f"{who}: there is no {files.shown(_slave_path(which[1]))}", ev.where, "it is of another devpts mount", ""
+            "fd.pty.path",
+            f"{who}: there is no {files.shown(_slave_path(which[1]))}",
+            ev.where,
+            "it is of another devpts mount",
+            "open it below /dev/pts",
         )
 
 

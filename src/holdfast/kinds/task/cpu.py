@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REGISTERS = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs".split()
 PRSTATUS = Format("<27Q")
 RESTART_BLOCK = (1 << 64) - 516
+RESTARTS = tuple((1 << 64) - n for n in (512, 513, 514, 516))  # ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK
 # What may sit in a restart block (grep set_restart_fn): nanosleep, clock_nanosleep, poll, futex
 RELATIVE = {35: "nanosleep", 230: "clock_nanosleep", 7: "poll", 202: "futex"}
 USER_CS = (0x33,)
@@ -114,15 +115,25 @@ def restore(rec: Cpu, steps: Steps) -> None:
 
 
 def compare(before: Cpu, after: Cpu, where: ObjectId) -> Iterator[Difference]:
-    """Every register; an interrupted call is compared after the rewinding that the engine does on both."""
+    """Every register; an interrupted call as it is set up to be made again, which is how it is restored."""
+    on, again = _going_on(before), _going_on(after)
     for name, value in before.items():
         now = getattr(after, name)
         if name == "xstate":
             value, now = _used_xstate(value), _used_xstate(now)
-        elif name in ("rax", "rip", "orig_rax"):
-            continue  # judged by the engine: a waiting call is rewound
+        elif name in on:
+            value, now = on[name], again[name]
+        elif name == "orig_rax":
+            continue
         if value != now:
             yield Difference("task.cpu", where, name, value, now)
+
+
+# Where a thread goes on and with what, as the kernel decides it on the way out of a stop: arch_do_signal_or_restart.
+def _going_on(rec: Cpu) -> dict[str, int]:
+    if rec.orig_rax >> 63 == 0 and rec.rax in RESTARTS:
+        return {"rax": rec.orig_rax, "rip": rec.rip - 2}
+    return {"rax": rec.rax, "rip": rec.rip}
 
 
 def _used_xstate(raw: bytes) -> bytes:
