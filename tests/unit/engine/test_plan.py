@@ -135,3 +135,82 @@ def _zombie(steps: Steps) -> None:
 def test_what_is_not_there_at_a_birth_cannot_be_needed(emit: Callable[[Steps], None], says: str) -> None:
     with pytest.raises(InternalError, match=says):
         plan(lambda rec, steps: emit(steps))
+
+
+# --- order
+
+
+def rounds_of(made: Plan) -> list[dict[str, list[str]]]:
+    """Names of the calls of the test's own kind, by round and task."""
+    out = []
+    for r in made.rounds:
+        mine = {task: [c.name for p in parts if p.kind != "engine" for c in p.calls.calls] for task, parts in r.parts.items()}
+        out.append({task: calls for task, calls in mine.items() if calls})
+    return [r for r in out if r]
+
+
+def test_a_part_of_the_same_task_goes_in_the_same_round_behind_what_it_needs() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "b")).call("third")
+        steps.part(needs=("born", "a"), gives=("b",)).call("second")
+        steps.part(needs=("born",), gives=("a",)).call("first")
+
+    assert rounds_of(plan(restore)) == [{ROOT: ["first", "second", "third"]}]
+
+
+def test_a_part_of_another_task_waits_for_the_next_round() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "a"), task=CHILD).call("after")
+        steps.part(needs=("born",), gives=("a",)).call("before")
+        steps.part(needs=("born", "c"), task=ROOT).call("last")
+        steps.part(needs=("born", "a"), gives=("c",), task=GRANDCHILD).call("between")
+
+    assert rounds_of(plan(restore)) == [{ROOT: ["before"]}, {CHILD: ["after"], GRANDCHILD: ["between"]}, {ROOT: ["last"]}]
+
+
+def test_a_key_with_several_givers_is_there_when_the_last_has_given_it() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "a")).call("user")
+        steps.part(needs=("born",), gives=("a",)).call("one")
+        steps.part(needs=("born",), gives=("a",), task=CHILD).call("two")
+
+    assert rounds_of(plan(restore)) == [{ROOT: ["one"], CHILD: ["two"]}, {ROOT: ["user"]}]
+
+
+def test_who_ends_a_key_comes_after_everyone_who_uses_it() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born",), ends=("caps",)).call("drop")
+        steps.part(needs=("born", "late", "caps")).call("user")
+        steps.part(needs=("born",), gives=("late",), task=CHILD).call("elsewhere")
+
+    assert rounds_of(plan(restore)) == [{CHILD: ["elsewhere"]}, {ROOT: ["user", "drop"]}]
+
+
+def test_a_key_that_nobody_gives_is_an_error_that_names_it() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "nothing")).call("getpid")
+
+    with pytest.raises(InternalError) as e:
+        plan(restore)
+    assert e.value.code == "internal.plan"
+    assert "nothing, which nothing gives" in e.value.what
+
+
+def test_parts_that_wait_for_each_other_are_named() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "a"), gives=("b",)).call("one")
+        steps.part(needs=("born", "b"), gives=("a",)).call("two")
+
+    with pytest.raises(InternalError) as e:
+        plan(restore)
+    assert e.value.code == "internal.plan"
+    assert "wait for each other" in e.value.what
+    assert "task.made" in e.value.what
+
+
+def test_a_part_cannot_give_what_it_needs() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "a"), gives=("a",)).call("getpid")
+
+    with pytest.raises(InternalError, match="needs and gives a"):
+        plan(restore)
