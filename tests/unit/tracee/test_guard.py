@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+
 import pytest
 
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
