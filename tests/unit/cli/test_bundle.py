@@ -114,3 +114,24 @@ def test_a_folder_that_cannot_be_written_costs_time_only(package: Path) -> None:
         == "True"
     )
     assert list(folder.glob("*.bundle")) == []
+
+
+FEW = "from holdfast.kinds import registry; kinds = registry.kinds_for([b'/dev/null'])\n"
+
+
+def test_a_kind_waits_until_there_is_such_a_file(package: Path) -> None:
+    run(package, LOAD + USE + RENEW)
+    told = "print('fd.epoll' in kinds, 'fd.epoll' in registry.kinds_for([b'anon_inode:[eventpoll]']), 'sock.tcp' in registry.kinds())"
+    assert run(package, LOAD + FEW + told) == "False True True"
+
+
+def test_a_kind_that_waits_is_in_the_next_bundle_too(package: Path) -> None:
+    run(package, LOAD + USE + RENEW)
+    odd = package / "holdfast" / "kinds" / "fd" / "odd.py"
+    odd.write_text(ODD.replace("VALUE", "1"))
+    run(package, LOAD + FEW + RENEW)
+    assert run(package, LOAD + FEW + RENEW + "print('holdfast.kinds.fd.epoll' in used, 'holdfast.kinds.fd.odd' in used)") == "True True"
+
+
+def test_nothing_waits_without_a_bundle(package: Path) -> None:
+    assert run(package, FEW + "print(kinds is registry.kinds())") == "True"
