@@ -48,7 +48,8 @@ def main(words: Sequence[str]) -> int:
     pid = pid_of(given.arguments[0])
     options = Options(reset_tcp=given.flag("reset-tcp"), shell_job=given.flag("shell-job"), external_stdio=given.flag("external-stdio"))
     if against := at_dump.refusals(pid):
-        raise Refused("discovered", f"pid {pid} cannot be dumped: {output.count(len(against), 'discovered tag')} against it", refusals=against)
+        tags = output.count(len(against), "discovered tag")
+        raise Refused("discovered", f"pid {pid} cannot be dumped: {tags} against it", refusals=against)
     done = dump(pid, given.values["output"], leave_running=given.flag("leave-running"), options=options)
     return output.say(output.Answer("dump", done.admission.verdict, facts(pid, done), lines), given.flag("json"))
 
