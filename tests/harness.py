@@ -29,6 +29,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import holdfast
 
 if TYPE_CHECKING:
@@ -293,8 +295,15 @@ def finish(pid: int, log: str = "") -> None:
         os.close(pidfd)
 
 
+def needs_root() -> None:
+    """Skip what restores on the host as an ordinary user: only a job of `holdfast run` can be restored without privilege."""
+    if os.geteuid():
+        pytest.skip("needs root: clone3 set_tid on the host needs CAP_CHECKPOINT_RESTORE; sudo make live")
+
+
 def restored(image: Path, subject: Subject) -> None:
     """Restore an image of a subject, send it on, and wait until it has ended well."""
+    needs_root()
     again = holdfast.restore(image)
     try:
         assert again.pid == subject.pid
@@ -332,6 +341,7 @@ def roundtrip(
 
     Shape:   with `leave_running` the original first runs to its own end, and then the image is restored
     """
+    needs_root()
     undisturbed: list[Any] = []
     if control:
         twin = start(folder, source, language, "control")

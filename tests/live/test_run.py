@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("pty")  # terminals come back by number, which no other test may take meanwhile
+
 HOLDFAST = os.path.join(os.path.dirname(sys.executable), "holdfast")
 ROUNDS = 10
 

@@ -54,7 +54,9 @@ def test_every_error_class_is_listed() -> None:
     def below(cls: type[errors.HoldfastError]) -> set[type[errors.HoldfastError]]:
         return {cls}.union(*(below(sub) for sub in cls.__subclasses__()))
 
-    assert below(errors.HoldfastError) - {errors.HoldfastError} == set(errors.FAMILIES)
+    # a class of another room is one code of a family, not a family
+    families = {cls for cls in below(errors.HoldfastError) - {errors.HoldfastError} if cls.__module__ == errors.__name__}
+    assert families == set(errors.FAMILIES)
 
 
 def test_codes_are_well_formed() -> None:

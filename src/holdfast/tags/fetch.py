@@ -36,9 +36,14 @@ def tree(spec: str) -> str:
         return spec
     kernel = debian.choose(debian.available(), spec.removeprefix("debian:").partition("/")[0])
     place = os.path.join(cache.folder("kconfig"), f"{kernel.series}-{kernel.version.partition('-')[0]}")
-    if os.path.exists(os.path.join(place, "Kconfig")):
-        return place
-    package = f"linux-source-{kernel.series}"
+    with cache.locked(os.path.basename(place)):
+        if not os.path.exists(os.path.join(place, "Kconfig")):
+            _fetch(kernel.series, place)
+    return place
+
+
+def _fetch(series: str, place: str) -> None:
+    package = f"linux-source-{series}"
     found = debian.files([package], lambda name: name.startswith("usr/src/linux-source-") and name.endswith(".tar.xz"))
     if len(found) != 1:
         raise KernelLacks(
@@ -51,7 +56,6 @@ def tree(spec: str) -> str:
         os.rename(partial, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return place
 
 
 # Only plain files inside of the tree; links in scripts/ lead to files that conf does not call.

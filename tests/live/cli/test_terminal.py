@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("pty")  # terminals come back by number, which no other test may take meanwhile
+
 HOLDFAST = os.path.join(os.path.dirname(sys.executable), "holdfast")
 # a signal that comes just before read(2) would not end it: the pipe wakes select
 PROGRAM = """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from holdfast.drift import ledger, probes
 
 LEDGER = os.path.join(os.path.dirname(__file__), "..", "..", "..", "ledger")
@@ -26,6 +28,7 @@ def test_no_probe_leaves_a_descriptor_behind() -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.root  # perf_event_open tells its size only to who may use it
 def test_sizes_and_requests_are_those_of_the_headers() -> None:
     answers = probes.probe()
     # include/uapi/linux/sched.h CLONE_ARGS_SIZE_VER2, openat2.h OPEN_HOW_SIZE_VER0, sched/types.h SCHED_ATTR_SIZE_VER1: the least today

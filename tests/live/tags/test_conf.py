@@ -69,6 +69,11 @@ class Kernel:
 
 # Debian builds conf for its own newest C library: run it with that one.
 def _tools(series: str) -> Sequence[str]:
+    with cache.locked(f"conf-{series}"):
+        return _fetched_tools(series)
+
+
+def _fetched_tools(series: str) -> Sequence[str]:
     place = Path(cache.folder("kconfig", f"conf-{series}"))
     conf, loader = place / "conf", place / "ld-linux-x86-64.so.2"
     if not loader.exists():

@@ -4,6 +4,8 @@ Carries:  every general register, fs and gs base, the whole XSAVE state; a syste
           kernel would have ended it.
 Loses:    nanosleep, poll, and futex waits with a relative timeout start their time anew where the program gave no place for
           what remains (the kernel's restart block cannot be read); a wait that another machine restores keeps absolute times.
+          epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit end with EINTR at any stop, as signal(7)
+          says; without a limit they are made again.
 Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
 """
 

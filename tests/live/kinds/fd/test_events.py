@@ -217,6 +217,7 @@ def test_locks_survive(tmp_path: Path) -> None:
     assert trip.said[0][-1] == "flock"
 
 
+@pytest.mark.root
 def test_a_lock_taken_by_somebody_else_fails_the_restore_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     subject = harness.start(tmp_path, f"fd = os.open({str(tmp_path / 'x')!r}, os.O_RDWR)\nfcntl.flock(fd, fcntl.LOCK_EX)\npause()")

@@ -358,6 +358,7 @@ def _in_time(seen: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.mark.root
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux")
 def test_tmux_keeps_its_panes_and_their_jobs(tmp_path: Path) -> None:
     shell = "env PS1='ok> ' HISTFILE=/dev/null bash --norc --noprofile"
