@@ -156,6 +156,7 @@ def stopped(thread: Thread, leader: bool) -> Stopped:
         ptrace.robust_list(tid),
         dispatch,
         thread.group_stop,
+        ptrace.has_io_ports(tid),
     )
 
 

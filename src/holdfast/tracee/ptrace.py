@@ -13,7 +13,7 @@ WALL = 0x40000000
 CONT, DETACH, SYSCALL, SETOPTIONS, GETEVENTMSG, GETSIGINFO = 7, 17, 24, 0x4200, 0x4201, 0x4202
 GETREGSET, SETREGSET, SEIZE, INTERRUPT, LISTEN, PEEKSIGINFO = 0x4204, 0x4205, 0x4206, 0x4207, 0x4208, 0x4209
 GETSIGMASK, SETSIGMASK, GET_RSEQ_CONFIGURATION, GET_SYSCALL_USER_DISPATCH_CONFIG = 0x420A, 0x420B, 0x420F, 0x4211
-NT_PRSTATUS, NT_X86_XSTATE = 1, 0x202
+NT_PRSTATUS, NT_X86_XSTATE, NT_386_IOPERM = 1, 0x202, 0x201
 O_TRACESYSGOOD, O_EXITKILL, O_SUSPEND_SECCOMP = 0x1, 0x100000, 0x200000
 EVENT_STOP = 128
 PEEK_SHARED = 1
@@ -116,6 +116,19 @@ def set_sigmask(tid: int, mask: int) -> None:
 
 class _PeekArgs(ctypes.Structure):
     _fields_ = [("offset", c_uint64), ("flags", ctypes.c_uint32), ("count", ctypes.c_int32)]
+
+
+def has_io_ports(tid: int) -> bool:
+    """Whether a stopped thread was given I/O ports (ioperm(2), iopl(2)).
+
+    Source:  Linux arch/x86/kernel/ptrace.c, the regset NT_386_IOPERM is there only for a thread with a bitmap
+    """
+    iov = _Iovec(addressof(_xstate_buf), len(_xstate_buf))
+    try:
+        request(GETREGSET, tid, NT_386_IOPERM, addressof(iov))
+    except OSError:
+        return False  # ENXIO: no bitmap; EINVAL, ENODEV: a kernel that gives none
+    return iov.length > 0
 
 
 def pending_signals(tid: int, shared: bool) -> tuple[bytes, ...]:

@@ -85,6 +85,14 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
             "only 64-bit user code (cs 0x33) is carried",
             "none known",
         )
+    if ev.stopped.io_ports:
+        yield Refusal(
+            "task.cpu.io_ports",
+            f"thread {int(ev.tid)} of pid {int(ev.process.pid)} may use I/O ports",
+            f"/proc/{int(ev.process.pid)}/task/{int(ev.tid)}",
+            "ioperm(2), iopl(2): no kind carries the right to I/O ports",
+            "give the ports back and retry",
+        )
     call = RELATIVE.get(regs["orig_rax"])
     if regs["rax"] == RESTART_BLOCK and call and not _exact(call, regs):
         yield Loss(

@@ -275,9 +275,9 @@ TAGS = (
         "X86_IOPL_IOPERM",
         "ioperm(2) and iopl(2): a task's own right to touch I/O ports",
         "ioperm(2), iopl(2); Linux arch/x86/kernel/ioport.c",
-        "read: NT_386_IOPERM regset shows the bitmap, no native kind reads it; no mention of ioperm in CRIU 4.2.1 but for iopl "
+        "read: NT_386_IOPERM regset shows the bitmap, task.cpu refuses who has one; no mention of ioperm in CRIU 4.2.1 but for iopl "
         "in one table",
-        native=partly("tasks without port rights are fine; the bitmap is not looked at by any kind", "unseen"),
+        native=partly("tasks without port rights are fine; a thread with a bitmap is refused"),
         criu=partly("tasks without port rights are fine; rights are lost without a word", "lost"),
         do="stop using ports before a dump",
     ),

@@ -51,7 +51,7 @@ TAGS = (
         "memory policies per task and per mapping; a home node",
         "set_mempolicy(2), mbind(2), set_mempolicy_home_node(2); numa(7)",
         "measured: CRIU 4.2.1 on 6.18, getters before and after: set_mempolicy and mbind policies are default after the restore",
-        native=partly("policies of threads are carried; a policy of one mapping (mbind) is not looked at by any kind", "unseen"),
+        native=partly("policies of threads are carried; a policy of one mapping (mbind) is refused by mm.policy"),
         criu=partly("the default policy comes back; mbind and set_mempolicy policies are lost", "lost"),
         do="set the policy again after a restore, or start under numactl both times",
     ),

@@ -162,7 +162,7 @@ TAGS = (
         "a memory policy that is not default",
         "numa(7); set_mempolicy(2)",
         "measured: CRIU 4.2.1 on 6.18, getters before and after: set_mempolicy and mbind policies are default after the restore",
-        native=partly("policies of threads are carried; a policy of one mapping (mbind) is not looked at by any kind", "unseen"),
+        native=partly("policies of threads are carried; a policy of one mapping (mbind) is refused by mm.policy"),
         criu=lost(),
     ),
     flag(
