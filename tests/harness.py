@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import holdfast
+from holdfast.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -304,7 +305,7 @@ def needs_root() -> None:
 def restored(image: Path, subject: Subject) -> None:
     """Restore an image of a subject, send it on, and wait until it has ended well."""
     needs_root()
-    again = holdfast.restore(image)
+    again = _restore(image)
     try:
         assert again.pid == subject.pid
         os.kill(again.pid, signal.SIGUSR1)
@@ -314,6 +315,18 @@ def restored(image: Path, subject: Subject) -> None:
         raise
     status = again.wait()
     assert status == 0, f"the restored subject ended with {status}; its log:\n{subject.log}"
+
+
+# A terminal comes back by its number; a number that another test took meanwhile is free again when that test has ended.
+def _restore(image: Path) -> holdfast.Restored:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return holdfast.restore(image)
+        except Refused as refused:
+            if {r.code for r in refused.refusals} != {"fd.pty.taken"} or time.monotonic() > deadline:
+                raise
+            os.sched_yield()
 
 
 def _end(pids: Sequence[int]) -> None:

@@ -178,11 +178,16 @@ def areas(process: ProcessEvidence, with_flags: bool) -> None:
 # --- files
 
 
+def _by_pid(tree: TreeEvidence) -> list[ProcessEvidence]:
+    # numbers of files do not depend on the order of children, so that the same tree has the same numbers after a restore
+    return sorted(tree.processes, key=lambda p: int(p.nspid))
+
+
 def _files(tree: TreeEvidence) -> None:
     # One object for each open file description. Two descriptors with equal link and equal fdinfo text (but for O_CLOEXEC) may be one:
     # kcmp decides, against one representative of each description with that text, ordered so that n descriptors cost n log n.
     same: dict[tuple[bytes, int, int, int], list[FileEvidence]] = {}
-    for process in tree.processes:
+    for process in _by_pid(tree):
         if process.zombie:
             continue
         source = process.source
@@ -242,7 +247,7 @@ def _inodes(tree: TreeEvidence) -> None:
             tree.inodes.append(got)
         return got
 
-    for process in tree.processes:
+    for process in _by_pid(tree):
         for area in process.vmas:
             v = area.vma
             if v.seems_deleted and not _has_name(process, v):

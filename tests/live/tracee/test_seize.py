@@ -57,6 +57,7 @@ def test_a_32_bit_program_is_refused_by_name_and_runs_on(tmp_path: Path) -> None
         assert target.wait() == -signal.SIGKILL
 
 
+@pytest.mark.root
 def test_who_ignores_sigchld_can_dump(tmp_path: Path) -> None:
     # a shell or daemon may have left it ignored: the kernel then collects our children before we do
     subject = harness.start(tmp_path, "pause()\nsay(1)\n")

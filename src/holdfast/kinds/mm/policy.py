@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from holdfast.kinds.contract import Steps
     from holdfast.kinds.evidence import ProcessEvidence
     from holdfast.prog.call import Answers
 
@@ -58,6 +59,10 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
                 why="mbind(2); no kind carries the policy of an area",
                 do="start the program without mbind, or set the policy for its threads with numactl",
             )
+
+
+def restore(rec: Policy, steps: Steps) -> None:
+    """Nothing: there is never a record."""
 
 
 KIND = Kind("mm.policy", record=Policy, subject="process", watches=(Struct("mempolicy"), Struct("vm_area_struct")), verbs=verbs(__name__))
