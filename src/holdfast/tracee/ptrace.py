@@ -128,7 +128,7 @@ def has_io_ports(tid: int) -> bool:
         request(GETREGSET, tid, NT_386_IOPERM, addressof(iov))
     except OSError:
         return False  # ENXIO: no bitmap; EINVAL, ENODEV: a kernel that gives none
-    return iov.length > 0
+    return bool(iov.length)
 
 
 def pending_signals(tid: int, shared: bool) -> tuple[bytes, ...]:
