@@ -15,6 +15,7 @@ from holdfast.engine.collect import stopped_tree
 from holdfast.engine.fill import Filler
 from holdfast.errors import InternalError, KernelLacks
 from holdfast.kernel.procfs.maps import parse_maps
+from holdfast.kernel.source import Live
 from holdfast.model.record import Record
 from holdfast.prog.call import Program
 from holdfast.tracee import ptrace, spawn
@@ -97,7 +98,6 @@ class Execution:
         self._births: Births | None = None
         self._leavings: Leavings | None = None
         self._stub_maps: list[Any] = []
-        self._insn = 0
 
     # --- the tree
 
@@ -114,8 +114,8 @@ class Execution:
             thread = Thread(stub)
             while thread.wait() >> 16 != ptrace.EVENT_STOP:
                 ptrace.request(ptrace.CONT, stub)
-        with open(f"/proc/{stub}/maps", "rb", 0) as f:
-            self._stub_maps = parse_maps(_read_all(f.fileno()))
+        with Live(f"/proc/{stub}") as source:
+            self._stub_maps = parse_maps(source.read("maps"))
         draft = self.plan.draft
         prepare = Program()
         _room_for_descriptors(prepare, draft.slots_used)
@@ -441,13 +441,6 @@ def _explain(error: CallFailed, parts: list[PlannedPart]) -> KernelLacks:
                 do="see `holdfast doctor`; the tree was destroyed, the image is whole",
             )
     return KernelLacks("restore_call", error.what, where=error.where)
-
-
-def _read_all(fd: int) -> bytes:
-    parts = []
-    while part := os.read(fd, 1 << 16):
-        parts.append(part)
-    return b"".join(parts)
 
 
 def plan_layout(records: Mapping[str, Mapping[str, Any]], size: int) -> tuple[int, dict[str, int], int]:

@@ -6,6 +6,7 @@ import os
 from _blake2 import blake2b
 
 from holdfast.kernel.procfs.maps import parse_maps
+from holdfast.kernel.source import Live
 from holdfast.kinds.contract import Host
 from holdfast.model.record import Record
 from holdfast.tracee import ptrace
@@ -49,10 +50,8 @@ class LiveHost(Host):
     def kernel_area(self, name: str) -> Any:
         """Size and digest of one of our own kernel areas, or None."""
         if not self._areas:
-            with open("/proc/self/maps", "rb", 0) as f:
-                text = b""
-                while part := f.read(1 << 16):
-                    text += part
+            with Live("/proc/self") as source:
+                text = source.read("maps")
             for v in parse_maps(text):
                 if v.special in ("vdso", "vvar", "vvar_vclock"):
                     code = ptrace.read_memory(os.getpid(), v.start, v.size) if v.special == "vdso" else b""
