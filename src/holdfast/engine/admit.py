@@ -9,19 +9,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from holdfast.errors import Refused
     from holdfast.kinds.contract import Kind
-    from holdfast.kinds.evidence import TreeEvidence
+    from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
+    from holdfast.model.ids import ObjectId
 
 CORE_FDINFO = frozenset(("pos", "flags", "mnt_id", "ino"))
+# What refuses a task that must not make a system call for us either: a filter may end it, a handler of its own would see the call, and we
+# have no code for its mode.
+CLOSED = frozenset(("task.seccomp", "task.syscall_dispatch", "task.cpu.mode", "task.shadow_stack"))
 
 
 class Admitted:
     """The admission, and for each object the kinds that will carry it."""
 
-    __slots__ = ("admission", "carriers")
+    __slots__ = ("admission", "carriers", "closed", "refused")
 
-    def __init__(self, admission: Admission, carriers: list[tuple[Kind, Any]]) -> None:
+    def __init__(
+        self, admission: Admission, carriers: list[tuple[Kind, Any]], refused: set[tuple[str, ObjectId]], closed: set[ObjectId]
+    ) -> None:
         self.admission, self.carriers = admission, carriers
+        self.refused = refused  # kind and object
+        self.closed = closed  # processes that cannot be asked
+
+    def answerable(self) -> tuple[list[ProcessEvidence], list[tuple[Kind, Any]]]:
+        """Of a tree that is refused already: the processes that can still be asked what only they know, and the kinds that ask them."""
+        carriers = [
+            (kind, ev)
+            for kind, ev in self.carriers
+            if kind.subject in ("process", "thread")
+            and (kind.name, ev.id) not in self.refused
+            and (process := ev if kind.subject == "process" else ev.process).id not in self.closed
+            and not process.zombie
+        ]
+        processes = {(p := ev if kind.subject == "process" else ev.process).id: p for kind, ev in carriers}
+        return list(processes.values()), carriers
 
 
 def admit(tree: TreeEvidence) -> Admitted:
@@ -32,6 +54,8 @@ def admit(tree: TreeEvidence) -> Admitted:
     found: list[Found] = []
     verdicts: list[Any] = []
     carriers: list[tuple[Kind, Any]] = []
+    refused: set[tuple[str, ObjectId]] = set()
+    closed: set[ObjectId] = set()
     understood: dict[tuple[str, ...], frozenset[str]] = {}  # the fdinfo keys that kinds know together
     kinds = registry.kinds_for(f.link for f in tree.files).values()
     by_subject = {s: [k for k in kinds if k.subject == s] for s in ("tree", "process", "thread", "vma", "file", "inode")}
@@ -62,8 +86,12 @@ def admit(tree: TreeEvidence) -> Admitted:
                 found.append(Found(ev.id, claimed[0][0].name, claimed[0][1], tuple(k.name for k in facets)))
         for kind in mine:
             refuse = kind.verbs.get("refuse")
-            if refuse is not None:
-                verdicts.extend(_named(v, kind.name) for v in refuse(ev, _ask))
+            for v in () if refuse is None else refuse(ev, _ask):
+                verdicts.append(_named(v, kind.name))
+                if isinstance(v, Refusal):
+                    refused.add((kind.name, ev.id))
+                    if v.code in CLOSED:
+                        closed.add(ev.process.id if subject == "thread" else ev.id)
             if "dump" in kind.verbs:
                 carriers.append((kind, ev))
 
@@ -86,7 +114,14 @@ def admit(tree: TreeEvidence) -> Admitted:
         tuple(v for v in verdicts if isinstance(v, Loss)),
         tuple(v for v in verdicts if isinstance(v, Unchecked)),
     )
-    return Admitted(admission, carriers)
+    return Admitted(admission, carriers, refused, closed)
+
+
+def told(kind: str, said: Refused) -> tuple[Refusal, ...]:
+    """What a dump verb raised, as refusals of its kind."""
+    if said.refusals:
+        return tuple(_named(r, kind) for r in said.refusals)
+    return (Refusal(said.code.partition(".")[2], said.what, said.where, said.why, said.do, kind),)
 
 
 def _ask(name: str) -> Any:

@@ -11,10 +11,10 @@ import os
 import time
 
 from holdfast.engine import faults, memory, twin
-from holdfast.engine.admit import Admitted, admit
-from holdfast.engine.collect import stopped_tree
+from holdfast.engine.admit import Admitted, admit, told
+from holdfast.engine.collect import running_tree, stopped_tree
 from holdfast.engine.inside import AREA, Inside, describe
-from holdfast.errors import Refused, UsageError
+from holdfast.errors import HoldfastError, Refused, UsageError
 from holdfast.image.inventory import Inventory
 from holdfast.image.write import Writer
 from holdfast.kinds.evidence import Options
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.image.write import Sealed
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
-    from holdfast.model.census import Admission
+    from holdfast.model.census import Admission, Refusal
     from holdfast.model.ids import ObjectId
 
 VERSION = "0.1.0"
@@ -106,7 +106,11 @@ class _Work:
 
     def hold(self) -> None:
         self.stop_began = time.monotonic_ns()
-        self.held.freeze(self.pid)
+        try:
+            self.held.freeze(self.pid)
+        except Refused as cause:
+            self.held.release()
+            raise _refused(self.pid, _with_others(self.pid, self.options, cause)) from cause
         faults.point("dump.frozen")
         self.tree = stopped_tree(self.held, self.options)
         self.command = _command(self.tree.processes[0])  # now: a process that is ended has none
@@ -115,17 +119,30 @@ class _Work:
         self.admitted = admit(self.tree)
         refusals = self.admitted.admission.refusals
         if refusals:
-            n = len(refusals)
-            raise Refused("dump", f"pid {self.pid} cannot be dumped: {n} reason{'s' if n > 1 else ''}", refusals=refusals)
+            processes, carriers = self.admitted.answerable()
+            try:
+                more = self._ask(processes, AREA, carriers) if carriers else ()
+            except Exception as cause:
+                raise _refused(self.pid, refusals) from cause
+            raise _refused(self.pid, (*refusals, *more))
         faults.point("dump.admitted")
 
     def ask(self) -> None:
+        """Describe every object, with what only the tasks themselves can tell."""
         size = BIG_AREA if any(a.vma.size > memory.SMALL for p in self.tree.processes for a in p.vmas if not a.vma.has_file) else AREA
-        self.inside = Inside(self.held, self.tree.processes, size, guarded=True)
+        refusals = self._ask(self.tree.processes, size, self.admitted.carriers)
+        if refusals:
+            raise _refused(self.pid, refusals)
+        faults.point("dump.described")
+
+    def _ask(self, processes: list[ProcessEvidence], size: int, carriers: list[tuple[Kind, Any]]) -> tuple[Refusal, ...]:
+        self.inside = Inside(self.held, processes, size, guarded=True)
         self.inside.open()
         faults.point("dump.area")
-        self.records = describe(self.inside, [(ev, kind.verbs["dump"]) for kind, ev in self.admitted.carriers])
-        faults.point("dump.described")
+        self.records = describe(self.inside, [(ev, kind.verbs["dump"]) for kind, ev in carriers])
+        return tuple(
+            r for (kind, _), said in zip(carriers, self.records, strict=True) if isinstance(said, Refused) for r in told(kind.name, said)
+        )
 
     def take(self) -> None:
         """Copy memory, or make twins to copy it from later; then take our hands out and let go or kill."""
@@ -270,6 +287,27 @@ class _Work:
                 tree: TreeEvidence | None = getattr(self, "tree", None)  # not there where the tree could not be stopped
                 for file in () if tree is None else tree.files:
                     file.close()
+
+
+def _refused(pid: int, refusals: tuple[Refusal, ...]) -> Refused:
+    n = len(refusals)
+    return Refused("dump", f"pid {pid} cannot be dumped: {n} reason{'s' if n > 1 else ''}", refusals=refusals)
+
+
+def _with_others(pid: int, options: Options, cause: Refused) -> tuple[Refusal, ...]:
+    # a task could not be stopped: with what stands against a dump as far as it can be seen of a running tree
+    mine = told("", cause)
+    try:
+        tree = running_tree(pid, options)
+        try:
+            found = admit(tree).admission.refusals
+        finally:
+            for file in tree.files:
+                file.close()
+    except (HoldfastError, OSError):  # it may not be looked at either, or is gone
+        return mine
+    known = {r.code for r in found}
+    return (*(r for r in mine if r.code not in known), *found)
 
 
 def _finder(process: ProcessEvidence) -> Callable[[int], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import GeneratorType
 
-from holdfast.errors import InternalError
+from holdfast.errors import InternalError, Refused
 from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
 from holdfast.model.ids import Pid
 from holdfast.prog.call import Program
@@ -102,7 +102,7 @@ class Inside:
             self.guard = None
 
     def talk(self, dialogues: Sequence[tuple[Subject, Generator[Program, Answers, Record]]]) -> list[Any]:
-        """Run dialogues to their ends, all of one round in one program a thread; their records, in order."""
+        """Run dialogues to their ends, all of one round in one program a thread; in order, the record or the refusal of each."""
         results: list[Any] = [None] * len(dialogues)
         live: list[tuple[int, ThreadEvidence, Generator[Program, Answers, Record], Program]] = []
 
@@ -112,6 +112,8 @@ class Inside:
                 live.append((i, who, g, asked))
             except StopIteration as end:
                 results[i] = end.value
+            except Refused as said:  # the others are asked all the same: all refusals come at once
+                results[i] = said
 
         for i, (subject, g) in enumerate(dialogues):
             step(i, _thread_of(subject), g, None)
@@ -201,12 +203,15 @@ def _thread_of(subject: Subject) -> ThreadEvidence:
 
 
 def describe(inside: Inside, wanted: Sequence[tuple[Subject, Callable[[Any], Any]]]) -> list[Any]:
-    """Call the dump verbs and run the dialogues among them; one record each, in order."""
+    """Call the dump verbs and run the dialogues among them; of each its record, or the Refused that it raised, in order."""
     records: list[Any] = []
     dialogues: list[tuple[Subject, Generator[Program, Answers, Record]]] = []
     places: list[int] = []
     for subject, dump in wanted:
-        got = dump(subject)
+        try:
+            got = dump(subject)
+        except Refused as said:
+            got = said
         if isinstance(got, GeneratorType):
             places.append(len(records))
             dialogues.append((subject, got))

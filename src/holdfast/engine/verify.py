@@ -5,8 +5,9 @@ After a restore the tree is looked at by the code that looked at the original, a
 
 from __future__ import annotations
 
-from holdfast.engine.admit import admit
+from holdfast.engine.admit import admit, told
 from holdfast.engine.inside import Inside, describe
+from holdfast.errors import Refused
 from holdfast.kinds.contract import compare_fields
 from holdfast.model.difference import Difference
 from holdfast.model.ids import ObjectId
@@ -43,10 +44,13 @@ def verify(
     for file in tree.files:
         file.close()
     found: dict[str, dict[ObjectId, Any]] = {}
+    refusals = list(admitted.admission.refusals)
     for (kind, ev), record in zip(admitted.carriers, now, strict=True):
-        if record is not None:
+        if isinstance(record, Refused):
+            refusals += told(kind.name, record)
+        elif record is not None:
             found.setdefault(kind.name, {})[ev.id] = record
-    out = [Difference(r.kind, tree.id, "refused", "", str(r)) for r in admitted.admission.refusals]
+    out = [Difference(r.kind, tree.id, "refused", "", str(r)) for r in refusals]
     for name, kind in kinds.items():
         before: Mapping[Any, Any] = records.get(name, {})
         after: Mapping[Any, Any] = found.get(name, {})

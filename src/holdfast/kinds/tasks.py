@@ -9,6 +9,7 @@ from struct import Struct as Format
 
 from holdfast.errors import Refused
 from holdfast.kinds.evidence import ThreadEvidence
+from holdfast.model.census import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ def tid(ev: ProcessEvidence | ThreadEvidence) -> int:
 def refused(code: str, ev: ProcessEvidence | ThreadEvidence, has: str, *, why: str, do: str, at: str = "") -> Refused:
     """The refusal of a dump because of what only the task itself could tell."""
     return Refused(code, f"{who(ev)} cannot be dumped: {has}", where=at or where(ev, ""), why=why, do=do)
+
+
+def together(ev: ProcessEvidence | ThreadEvidence, found: Sequence[Refused]) -> Refused:
+    """Several refusals of one object as one error."""
+    if len(found) == 1:
+        return found[0]
+    each = [Refusal(f.code.partition(".")[2], f.what, f.where, f.why, f.do) for f in found]
+    return Refused("dump", f"{who(ev)} cannot be dumped: {len(found)} reasons", refusals=each)
 
 
 def number(data: bytes) -> int:

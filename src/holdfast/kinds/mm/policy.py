@@ -45,6 +45,7 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
             # ENOSYS without NUMA
             asked.append((area, mode, program.call("get_mempolicy", mode, mask, NODES + 1, area.vma.start, MPOL_F_ADDR, check=ANY)))
     answers = yield program
+    found = []
     for area, mode, call in asked:
         result = answers.value(call)
         if result == -ENOSYS:
@@ -52,13 +53,17 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
         policy = int.from_bytes(answers.data(mode)[:4], "little")
         if result < 0 or policy != MPOL_DEFAULT:
             said = f"policy {policy:#x}" if result == 0 else f"get_mempolicy gives {result}"
-            raise tasks.refused(
-                "mm.policy",
-                ev,
-                f"its memory {area.vma.start:#x}-{area.vma.end:#x} has a memory policy of its own: {said}",
-                why="mbind(2); no kind carries the policy of an area",
-                do="start the program without mbind, or set the policy for its threads with numactl",
+            found.append(
+                tasks.refused(
+                    "mm.policy",
+                    ev,
+                    f"its memory {area.vma.start:#x}-{area.vma.end:#x} has a memory policy of its own: {said}",
+                    why="mbind(2); no kind carries the policy of an area",
+                    do="start the program without mbind, or set the policy for its threads with numactl",
+                )
             )
+    if found:
+        raise tasks.together(ev, found)
 
 
 def restore(rec: Policy, steps: Steps) -> None:

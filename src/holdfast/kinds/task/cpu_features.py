@@ -73,19 +73,19 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
     if int.from_bytes(xstate[XFEATURES_AT : XFEATURES_AT + 8], "little") & PKRU:
         keys = [program.call("pkey_mprotect", NOWHERE, PAGE, PROT_NONE, key, check=ANY) for key in KEYS]
     answers = yield program
+    found = []
     if answers.value(used) > 0:
-        raise tasks.refused(
-            "task.ldt", ev, "it has a local descriptor table", why="modify_ldt(2); 16- and 32-bit code uses one", do="none known"
-        )
+        why = "modify_ldt(2); 16- and 32-bit code uses one"
+        found.append(tasks.refused("task.ldt", ev, "it has a local descriptor table", why=why, do="none known"))
     if tasks.WORD.unpack(answers.data(permitted))[0] & DYNAMIC:
-        raise tasks.refused(
-            "task.amx", ev, "it may use the AMX tiles", why="arch_prctl(2) ARCH_REQ_XCOMP_PERM; not carried yet", do="start it without AMX"
-        )
+        why = "arch_prctl(2) ARCH_REQ_XCOMP_PERM; not carried yet"
+        found.append(tasks.refused("task.amx", ev, "it may use the AMX tiles", why=why, do="start it without AMX"))
     taken = [str(key) for key, call in zip(KEYS, keys, strict=False) if answers.value(call) != -EINVAL]
     if taken:
-        raise tasks.refused(
-            "task.pkeys", ev, f"it has the protection keys {', '.join(taken)}", why="pkeys(7); not carried yet", do="start it without them"
-        )
+        has = f"it has the protection keys {', '.join(taken)}"
+        found.append(tasks.refused("task.pkeys", ev, has, why="pkeys(7); not carried yet", do="start it without them"))
+    if found:
+        raise tasks.together(ev, found)
 
 
 def restore(rec: CpuFeatures, steps: Steps) -> None:

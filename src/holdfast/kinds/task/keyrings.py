@@ -37,15 +37,19 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, None]:
     program = Program()
     asked = {name: program.call("keyctl", KEYCTL_GET_KEYRING_ID, number, DO_NOT_CREATE, check=ANY) for name, number in KEYRINGS.items()}
     answers = yield program
-    for name, call in asked.items():
-        if answers.value(call) > 0:
-            raise tasks.refused(
-                f"task.{name}_keyring",
-                ev,
-                f"it has a {name} keyring ({answers.value(call):#x})",
-                why="keyrings(7): what is in a key may not be readable, and its number cannot be chosen",
-                do="let it revoke the keyring, or start it anew after the restore",
-            )
+    found = [
+        tasks.refused(
+            f"task.{name}_keyring",
+            ev,
+            f"it has a {name} keyring ({answers.value(call):#x})",
+            why="keyrings(7): what is in a key may not be readable, and its number cannot be chosen",
+            do="let it revoke the keyring, or start it anew after the restore",
+        )
+        for name, call in asked.items()
+        if answers.value(call) > 0
+    ]
+    if found:
+        raise tasks.together(ev, found)
 
 
 def restore(rec: Keyrings, steps: Steps) -> None:

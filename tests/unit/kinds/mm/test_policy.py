@@ -62,6 +62,12 @@ def test_any_other_answer_is_refused_with_the_area(reply: int | tuple[int, bytes
     assert said in str(caught.value)
 
 
+def test_every_area_with_a_policy_is_told() -> None:
+    with pytest.raises(Refused) as caught:
+        captured.dumped(KIND, process(), {("get_mempolicy",): (0, b"\x02\0\0\0")})
+    assert [r.code for r in caught.value.refusals] == ["mm.policy", "mm.policy"]
+
+
 def test_a_zombie_has_no_memory() -> None:
     ev = captured.process()
     ev.zombie = True

@@ -47,3 +47,13 @@ def test_a_protection_key_is_one_that_is_not_free() -> None:
         captured.dumped(KIND, with_keys, {**free, ("pkey_mprotect", 0xFFFF_8000_0000_0000, 4096, 0, 3): -12})
     assert caught.value.code == "refused.task.pkeys"
     assert "the protection keys 3" in caught.value.what
+
+
+def test_all_that_stands_against_a_process_comes_at_once() -> None:
+    many: dict[tuple[str | int, ...], int | tuple[int, bytes]] = {
+        ("modify_ldt",): 8,
+        ("arch_prctl", 0x1022): (0, (1 << 18).to_bytes(8, "little")),
+    }
+    with pytest.raises(Refused) as caught:
+        captured.dumped(KIND, captured.process(), many)
+    assert [r.code for r in caught.value.refusals] == ["task.ldt", "task.amx"]
