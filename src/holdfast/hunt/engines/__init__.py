@@ -1,0 +1,1 @@
+"""ENGINES: one file per engine under test."""
