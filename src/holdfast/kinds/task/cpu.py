@@ -4,8 +4,8 @@ Carries:  every general register, fs and gs base, the whole XSAVE state; a syste
           kernel would have ended it.
 Loses:    nanosleep, poll, and futex waits with a relative timeout start their time anew where the program gave no place for
           what remains (the kernel's restart block cannot be read); a wait that another machine restores keeps absolute times.
-          epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit end with EINTR at any stop, as signal(7)
-          says; without a limit they are made again.
+          epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit, and calls on a socket with a timeout, end with
+          EINTR at any stop, as signal(7) says; without a limit they are made again. A check tells what a dump would.
 Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
 """
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from struct import Struct as Format
 
-from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, Struct, verbs
+from holdfast.kinds import tasks, waits
+from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, Struct, Unchecked, verbs
+from holdfast.model.ids import Fd
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
 
 REGISTERS = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs".split()
 PRSTATUS = Format("<27Q")
-RESTART_BLOCK = (1 << 64) - 516
 RESTARTS = tuple((1 << 64) - n for n in (512, 513, 514, 516))  # ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK
-# What may sit in a restart block (grep set_restart_fn): nanosleep, clock_nanosleep, poll, futex
-RELATIVE = {35: "nanosleep", 230: "clock_nanosleep", 7: "poll", 202: "futex"}
+ARGUMENTS = "rdi rsi rdx r10 r8 r9".split()
+SOL_SOCKET = 1
 USER_CS = (0x33,)
 
 
@@ -75,6 +76,7 @@ def detect(ev: ThreadEvidence) -> Claim | None:
 def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
     """32-bit code, and waits whose remaining time nobody can read."""
     if ev.stopped is None:
+        yield from _running(ev)
         return
     regs = dict(zip(REGISTERS, PRSTATUS.unpack(ev.stopped.registers), strict=True))
     if regs["cs"] not in USER_CS:
@@ -93,25 +95,33 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
             "ioperm(2), iopl(2): no kind carries the right to I/O ports",
             "give the ports back and retry",
         )
-    call = RELATIVE.get(regs["orig_rax"])
-    if regs["rax"] == RESTART_BLOCK and call and not _exact(call, regs):
-        yield Loss(
-            "task.cpu",
-            ev.id,
-            f"{call} was waiting with a timeout: restored, it waits for its whole time again",
-            "the kernel's restart block cannot be read",
-        )
+    status = ev.status
+    handled = bool((status.pending | status.shared_pending) & ~status.blocked)
+    lost = waits.of_stopped(regs["rax"], regs["orig_rax"], [regs[r] for r in ARGUMENTS], handled)
+    if lost:
+        yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
 
 
-def _exact(call: str, regs: dict[str, int]) -> bool:
-    # an absolute deadline is the same when asked again; nanosleep(ts, ts) was given what remains
-    if call == "nanosleep":
-        return regs["rdi"] == regs["rsi"]
-    if call == "clock_nanosleep":
-        return regs["rdx"] == regs["r10"]
-    if call == "futex":
-        return regs["rsi"] & 0x7F in (9, 6, 11, 13)  # WAIT_BITSET, LOCK_PI, WAIT_REQUEUE_PI, LOCK_PI2
-    return False
+WHY = ("the kernel's restart block cannot be read", "signal(7): how long it has waited cannot be seen")
+
+
+# The same of a thread that runs: what it is blocked in now.
+def _running(ev: ThreadEvidence) -> Iterator[Verdict]:
+    try:
+        text = ev.read("syscall")
+    except FileNotFoundError:  # no CONFIG_HAVE_ARCH_TRACEHOOK, or it has just ended
+        return
+    except PermissionError:
+        yield Unchecked("task.cpu", f"which system call {tasks.who(ev)} waits in", "who may trace it may read it, proc_pid_syscall(5)")
+        return
+
+    def limited(fd: int, option: int) -> bool:
+        file = ev.process.fds.get(Fd(fd))
+        return file is not None and file.link.startswith(b"socket:") and any(file.borrowed.getsockopt(SOL_SOCKET, option, 16))
+
+    lost = waits.of_running(text, limited)
+    if lost:
+        yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
 
 
 def dump(ev: ThreadEvidence) -> Cpu:

@@ -11,8 +11,8 @@ from tests.unit.kinds import captured
 if TYPE_CHECKING:
     from holdfast.kinds.evidence import ThreadEvidence
 
-RESTART_BLOCK = (1 << 64) - 516
-NANOSLEEP, POLL, FUTEX, GETPID = 35, 7, 202, 39
+EINTR, RESTART_BLOCK = (1 << 64) - 4, (1 << 64) - 516
+NANOSLEEP, POLL, FUTEX, GETPID, EPOLL_WAIT = 35, 7, 202, 39, 232
 
 
 def thread(*, io_ports: bool = False, **values: int) -> ThreadEvidence:
@@ -37,10 +37,6 @@ def test_every_register_and_the_extended_state_is_kept() -> None:
     assert rec.xstate == captured.NOTHING.xstate
 
 
-def test_a_running_thread_is_not_judged() -> None:
-    assert said(captured.process(stopped=None).leader) == []
-
-
 def test_32_bit_code_is_refused() -> None:
     assert said(thread(cs=0x23)) == ["task.cpu.mode"]
 
@@ -50,8 +46,37 @@ def test_a_thread_with_io_ports_is_refused() -> None:
 
 
 def test_a_timed_wait_whose_rest_nobody_knows_is_a_loss() -> None:
-    lost = said(thread(rax=RESTART_BLOCK, orig_rax=POLL))
+    lost = said(thread(rax=RESTART_BLOCK, orig_rax=POLL, rdx=1000))
     assert lost == ["poll was waiting with a timeout: restored, it waits for its whole time again"]
+
+
+def test_a_wait_without_limit_is_none() -> None:
+    assert said(thread(rax=RESTART_BLOCK, orig_rax=POLL, rdx=0xFFFFFFFF)) == []
+
+
+ENDED = "epoll_wait was waiting with a time limit: it ends with EINTR, as at any stop"
+
+
+def test_a_wait_that_any_stop_ends_is_a_loss() -> None:
+    assert said(thread(rax=EINTR, orig_rax=EPOLL_WAIT, r10=1000)) == [ENDED]
+
+
+def test_one_that_a_handler_of_its_own_ends_is_none() -> None:
+    status = captured.line(captured.line(captured.STATUS, "SigPnd", "0000000000000200"), "SigCgt", "0000000000000200")
+    words = dict.fromkeys(REGISTERS, 0) | {"cs": 0x33, "rax": EINTR, "orig_rax": EPOLL_WAIT, "r10": 1000}
+    stopped = captured.NOTHING.replace(registers=PRSTATUS.pack(*words.values()))
+    assert said(captured.process({"status": status}, stopped=stopped).leader) == []
+
+
+def running(text: bytes) -> list[str]:
+    return said(captured.process({"syscall": text}, stopped=None).leader)
+
+
+def test_a_running_thread_is_judged_by_the_call_that_it_waits_in() -> None:
+    assert running(b"running\n") == []
+    assert running(b"-1 0x7ffd1000 0x7f001000\n") == []
+    assert running(b"232 0x4 0x7f001000 0x1 0x3e8 0x0 0x0 0x7ffd1000 0x7f001000\n") == [ENDED]
+    assert running(b"232 0x4 0x7f001000 0x1 0xffffffff 0x0 0x0 0x7ffd1000 0x7f001000\n") == []
 
 
 def test_a_wait_that_told_its_rest_is_none() -> None:

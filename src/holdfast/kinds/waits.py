@@ -1,0 +1,79 @@
+"""Waits with a time limit of which a stop loses something: seen in a thread that is in one, and in one that was stopped in one.
+
+Two sorts. A call that any stop ends with EINTR, although no handler runs; without a limit it is made again as if nothing had been
+(tracee/seize.py). And a call that the kernel goes on with by a restart block, which nobody can read: going on in the same process it
+keeps its deadline, restored it waits for its whole time again, unless the program gave a place for what remains.
+
+Source:  signal(7), "Interruption of system calls and library functions by stop signals"; Linux kernel/signal.c,
+         fs/eventpoll.c, fs/select.c, kernel/futex/waitwake.c, kernel/time/hrtimer.c, net/core/sock.c sock_intr_errno
+"""
+
+from __future__ import annotations
+
+from holdfast.kernel.uapi.syscalls import X86_64, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ENDS = "was waiting with a time limit: it ends with EINTR, as at any stop"
+ANEW = "was waiting with a timeout: restored, it waits for its whole time again"
+EINTR, NO_HANDLER, RESTART_BLOCK = ((1 << 64) - n for n in (4, 514, 516))
+INT, NONE = 0xFFFFFFFF, 1 << 31
+
+# which argument is the limit, and what says that there is none
+_AS_POINTER = 0
+_MILLISECONDS = -1
+_ENDED = {
+    "epoll_wait": (3, _MILLISECONDS),
+    "epoll_pwait": (3, _MILLISECONDS),
+    "epoll_pwait2": (3, _AS_POINTER),
+    "rt_sigtimedwait": (2, _AS_POINTER),
+    "semtimedop": (3, _AS_POINTER),
+    "io_getevents": (4, _AS_POINTER),
+}
+_ANEW: dict[str, Callable[[Sequence[int]], bool]] = {
+    "nanosleep": lambda a: a[0] != a[1],
+    "clock_nanosleep": lambda a: not a[1] & 1 and a[2] != a[3],  # TIMER_ABSTIME
+    "poll": lambda a: not a[2] & NONE,
+    "futex": lambda a: a[3] != 0 and a[1] & 0x7F not in (6, 9, 11, 13),  # LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2: until a moment
+    "io_pgetevents": lambda a: a[4] != 0,
+}
+SO_RCVTIMEO, SO_SNDTIMEO = 20, 21
+# on a socket whose timeout is set; the first argument is its descriptor
+_RECEIVE = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4")
+_SEND = ("write", "writev", "sendto", "sendmsg", "sendmmsg", "connect")
+_OPTIONS = {**dict.fromkeys(_RECEIVE, SO_RCVTIMEO), **dict.fromkeys(_SEND, SO_SNDTIMEO)}
+
+
+def of_running(text: bytes, limited: Callable[[int, int], bool]) -> str:
+    """What a stop would lose of the call that a thread is blocked in, "" for nothing.
+
+    Shape:   `text`: /proc/PID/task/TID/syscall; `limited` says of a descriptor whether it is a socket that has a timeout of its own
+    """
+    words = text.split()
+    if not words or words[0].startswith(b"r") or words[0] == b"-1":
+        return ""  # it runs, or waits for what is no call
+    call, args = name_of(int(words[0]), X86_64), [int(w, 16) for w in words[1:7]]
+    if call in _ENDED:
+        at, endless = _ENDED[call]
+        limit = bool(args[at]) if endless == _AS_POINTER else not args[at] & NONE
+        return f"{call} {ENDS}" if limit else ""
+    if call in _OPTIONS:
+        return f"{call} {ENDS}" if limited(args[0] & INT, _OPTIONS[call]) else ""
+    return f"{call} {ANEW}" if call in _ANEW and _ANEW[call](args) else ""
+
+
+def of_stopped(result: int, number: int, args: Sequence[int], handled: bool) -> str:
+    """What was lost of the call that a thread was stopped in, "" for nothing.
+
+    Shape:   `result`: what the call returned; `handled`: a handler of the thread's own is about to run
+    """
+    if number >> 63:
+        return ""
+    call = name_of(number, X86_64)
+    if result == EINTR:
+        return "" if handled else f"{call} {ENDS}"
+    if result == RESTART_BLOCK or (result == NO_HANDLER and call == "io_pgetevents"):
+        return f"{call} {ANEW}" if call in _ANEW and _ANEW[call](args) else ""
+    return ""

@@ -1,0 +1,92 @@
+"""What task.cpu promises, kept by a real dump and restore."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import holdfast
+from tests import harness
+from tests.live.kinds.task.calls import with_calls
+
+if TYPE_CHECKING:
+    from holdfast.model.census import Admission
+
+# a wait in a second thread, its number, and what is lost of it
+ENDS = "was waiting with a time limit: it ends with EINTR, as at any stop"
+ANEW = "was waiting with a timeout: restored, it waits for its whole time again"
+BUFFER = "buffer = ctypes.create_string_buffer(128)\n"
+TIMES = 'times = struct.pack("<qq", 1000, 0)\n'
+SOCKET = """
+import socket
+one, two = socket.socketpair()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("<qq", 1000, 0))
+"""
+WAITS = {
+    "epoll_wait": (BUFFER + "events = select.epoll()\ncall(232, events.fileno(), buffer, 1, 1000000)", 232, ENDS),
+    "epoll_pwait2": (BUFFER + TIMES + "events = select.epoll()\ncall(441, events.fileno(), buffer, 1, times, 0, 0)", 441, ENDS),
+    "rt_sigtimedwait": (TIMES + 'call(128, struct.pack("<Q", 1 << 39), 0, times, 8)', 128, ENDS),
+    "recvfrom": (SOCKET + "one.recv(1)", 45, ENDS),
+    "read": (SOCKET + "os.read(one.fileno(), 1)", 0, ENDS),
+    "poll": ("call(7, 0, 0, 1000000)", 7, ANEW),
+    "futex": (BUFFER + TIMES + "call(202, buffer, 0, 0, times, 0, 0)", 202, ANEW),
+    "nanosleep": (TIMES + "call(35, times, 0)", 35, ANEW),
+    "clock_nanosleep": (TIMES + "call(230, 1, 0, times, 0)", 230, ANEW),
+}
+ENDLESS = {
+    "epoll_wait": (BUFFER + "events = select.epoll()\ncall(232, events.fileno(), buffer, 1, -1)", 232),
+    "poll": ("call(7, 0, 0, -1)", 7),
+    "recvfrom": ("import socket\none, two = socket.socketpair()\none.recv(1)", 45),
+    "futex": (BUFFER + "call(202, buffer, 0, 0, 0, 0, 0)", 202),
+    "deadline": (TIMES + "call(230, 1, 1, struct.pack('<qq', int(time.monotonic()) + 1000, 0), 0)", 230),
+}
+
+
+def blocked(tmp_path: Path, source: str, number: int) -> harness.Subject:
+    """A subject with a thread that is blocked in a call."""
+    lines = source.strip().replace("\n", "\n    ")
+    subject = harness.start(
+        tmp_path, with_calls(f"import threading\ndef run():\n    {lines}\nthreading.Thread(target=run, daemon=True).start()\npause()\n")
+    )
+    deadline = time.monotonic() + harness.PATIENCE_S
+    while True:
+        tids = [t for t in os.listdir(f"/proc/{subject.pid}/task") if t != str(subject.pid)]
+        calls = [Path(f"/proc/{subject.pid}/task/{t}/syscall").read_text().split()[0] for t in tids]
+        if str(number) in calls:
+            return subject
+        assert time.monotonic() < deadline, (calls, subject.log)
+        os.sched_yield()
+
+
+def losses(admission: Admission) -> list[str]:
+    return [loss.what for loss in admission.losses if loss.kind == "task.cpu"]
+
+
+@pytest.mark.parametrize("call", WAITS)
+def test_a_check_tells_of_a_timed_wait_what_a_dump_tells(tmp_path: Path, call: str) -> None:
+    source, number, lost = WAITS[call]
+    subject = blocked(tmp_path, source, number)
+    try:
+        checked = holdfast.check(subject.pid)
+        dumped = holdfast.dump(subject.pid, tmp_path / "image", leave_running=True).admission
+    finally:
+        subject.kill()
+    assert losses(dumped) == [f"{call} {lost}"]
+    assert losses(checked) == losses(dumped)
+    assert checked.verdict == dumped.verdict
+
+
+@pytest.mark.parametrize("call", ENDLESS)
+def test_a_wait_without_limit_or_until_a_moment_loses_nothing(tmp_path: Path, call: str) -> None:
+    source, number = ENDLESS[call]
+    subject = blocked(tmp_path, source, number)
+    try:
+        checked = holdfast.check(subject.pid)
+        dumped = holdfast.dump(subject.pid, tmp_path / "image", leave_running=True).admission
+    finally:
+        subject.kill()
+    assert (losses(checked), losses(dumped)) == ([], [])
