@@ -6,7 +6,7 @@
     make fd = eventfd2(3, 0)
     state ...
     get fcntl($fd, F_GETFL=3)
-    after read($fd, [8])
+    after read($fd, [8], 8)
     point 2 inside
 
 `make` builds the object without the state: the control twin runs it alone. `state` puts it into the state. Every line of both must

@@ -3,7 +3,7 @@
     fd = socket(AF_UNIX=1, SOCK_STREAM=1, 0)
     setsockopt($fd, SOL_SOCKET=1, SO_KEEPALIVE=9, b'\\x01\\0\\0\\0', 4)
     pipe2(both:[8], 0)
-    child: read($both@0:4, [16]) blocks
+    child: read($both@0:4, [16], 16) blocks
 
 An argument is a number, a named number (`AF_UNIX=1`), bytes (the task gets their address), the result of an earlier
 line (`$fd`, `$map+4096`), a word that an earlier line wrote into a named buffer (`$both@4:4`, offset and size in bytes), a buffer that

@@ -110,12 +110,35 @@ def guard_elf() -> bytes:
     return _elf(GUARD_CODE)
 
 
-def _elf(code: bytes, entry: int = 0) -> bytes:
-    size = 120 + len(code)
+# The process that the hunter's recipes run in. It pauses; the hunter sends it to GATE with registers set for one system call and rbx
+# at a word for the result, and it pauses again. HANDLER counts signals in SUBJECT_COUNTER, RESTORER ends a handler.
+#   idle: mov $34,%eax; syscall; jmp idle
+#   gate: syscall; mov %rax,(%rbx); jmp idle
+#   handler: lock incl SUBJECT_COUNTER; ret
+#   restorer: mov $15,%eax; syscall
+SUBJECT_SCRATCH, SUBJECT_SCRATCH_SIZE = 0x10000000, 1 << 20
+SUBJECT_COUNTER = SUBJECT_SCRATCH
+SUBJECT_CODE = bytes.fromhex("b8220000000f05ebf70f05488903ebf0f0ff042500000010c3b80f0000000f05")
+SUBJECT_IDLE = STUB_BASE + 120 + 56
+SUBJECT_GATE, SUBJECT_HANDLER, SUBJECT_RESTORER = SUBJECT_IDLE + 9, SUBJECT_IDLE + 16, SUBJECT_IDLE + 25
+
+
+def subject_elf() -> bytes:
+    """A static ELF that only pauses, with a mebibyte of memory that can be written at SUBJECT_SCRATCH.
+
+    Source:  elf(5)
+    """
+    segment = Format("<IIQQQQQQ").pack(1, 6, 0, SUBJECT_SCRATCH, SUBJECT_SCRATCH, 0, SUBJECT_SCRATCH_SIZE, 4096)
+    return _elf(SUBJECT_CODE, more=segment)
+
+
+def _elf(code: bytes, entry: int = 0, more: bytes = b"") -> bytes:
+    headers = 120 + len(more)
+    size = headers + len(code)
     head = b"\x7fELF\x02\x01\x01" + bytes(9)
-    head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + 120 + entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head += Format("<HHIQQQIHHHHHH").pack(2, 62, 1, STUB_BASE + headers + entry, 64, 0, 0, 64, 56, 1 + len(more) // 56, 0, 0, 0)
     segment = Format("<IIQQQQQQ").pack(1, 5, 0, STUB_BASE, STUB_BASE, size, size, 4096)
-    return head + segment + code
+    return head + segment + more + code
 
 
 class Registers:
@@ -144,6 +167,15 @@ class Registers:
         self["rax"], self["rip"], self["orig_rax"] = number, insn, MASK
         for name, value in zip(ARG_REGISTERS, (*args, 0, 0, 0, 0, 0, 0), strict=False):
             self[name] = value
+
+    def enter_gate(self, number: int, args: tuple[int, ...], slot: int) -> None:
+        """Set up one system call of a hunter's subject; its result goes to the word at `slot` too."""
+        self.enter_call(SUBJECT_GATE, number, args)
+        self["rbx"] = slot
+
+    def enter_idle(self) -> None:
+        """Set a hunter's subject up to pause."""
+        self["rip"], self["rax"], self["orig_rax"] = SUBJECT_IDLE, 0, MASK
 
     def enter_init(self, program: int) -> None:
         """Set up the life of a job's init; `program` is the job's pid in its own namespace."""
