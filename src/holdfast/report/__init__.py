@@ -1,0 +1,1 @@
+"""REPORT: findings and results to paper; computes nothing but counts."""
