@@ -42,8 +42,10 @@ def _case(case: Case) -> Iterator[str]:
         if value := getattr(f, name):
             yield f"  {name:<8}{line(value)}"
     for e in case.evidence:
-        decided = f"  [{line(e.decision)}{': ' if e.source else ''}{line(e.source)}]" if e.decision or e.source else ""
-        yield f"  {line(e.oracle):<9} {line(e.path)}: {line(e.before, 200)} before, {line(e.after, 200)} after{decided}"
+        decided = ": ".join(line(part) for part in (e.decision, e.source) if part)
+        yield f"  {line(e.oracle):<9} {line(e.path)}: {line(e.before, 200)} before, {line(e.after, 200)} after" + (
+            f"  [{decided}]" if decided else ""
+        )
     if len(case.shown_by) > 1:
         more = ", ".join(line(n) for n in case.shown_by[1:6])
         yield f"  also    {len(case.shown_by) - 1} more: {more}" + (", ..." if len(case.shown_by) > 6 else "")
