@@ -36,6 +36,7 @@ _END = x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE
 _STOPPED = 0x80
 _PATIENCE_S = 2.0
 _PAUSE = NUMBERS["pause"]
+ADDR_NO_RANDOMIZE = 0x0040000
 SIGNALS = (*range(1, 32), *range(34, 65))
 NOT_BACK = -(1 << 62)
 """What a line that blocks has returned while it has not come back."""
@@ -89,8 +90,15 @@ class Subject:
             os.write(fd, x86_64.subject_elf())
             os.close(fd)
         null: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, n, "/dev/null", os.O_RDWR, 0) for n in range(3)]
-        made = cls(os.posix_spawn(path, ["subject"], {}, file_actions=null, setsid=True, setsigmask=[], setsigdef=SIGNALS))
-        made.run((Line("close_range", (3, 0x7FFFFFFF, 0)),), passing=True)
+        own = ptrace.syscall(NUMBERS["personality"], 0xFFFFFFFF)
+        ptrace.syscall(NUMBERS["personality"], own | ADDR_NO_RANDOMIZE)  # every subject has the same addresses
+        try:
+            made = cls(os.posix_spawn(path, ["subject"], {}, file_actions=null, setsid=True, setsigmask=[], setsigdef=SIGNALS))
+        finally:
+            ptrace.syscall(NUMBERS["personality"], own)
+        # posix_spawn returns when execve(2) has let the old memory go, before the new one is mapped (fs/exec.c: exec_mmap)
+        _until(lambda: _inside(made.pid, _PAUSE), made.pid, "does not start")
+        made.run((Line("close_range", (3, 0x7FFFFFFF, 0)), Line("personality", (own,))), passing=True)
         return made
 
     # --- lines
@@ -204,11 +212,23 @@ class Subject:
                 body += (self._value(part, placed) & ((1 << 8 * size) - 1)).to_bytes(size, "little")
         return placed.put(body)
 
+    def settle(self, patience_s: float = _PATIENCE_S) -> None:
+        """Wait until every task sleeps where it was: in its pause, inside the line that it is blocked in, or back from it.
+
+        Raises:  target_changed.*: one is gone or runs on
+        """
+        for pid in self.tasks().values():
+            if _state(pid) == "Z" and pid != self.pid:
+                continue
+            for tid in map(int, os.listdir(f"/proc/{pid}/task")):
+                inside = NUMBERS[self.blocked[tid][0].call] if tid in self.blocked else _PAUSE
+                _until(lambda t=tid, n=inside: _inside(t, n) or _inside(t, _PAUSE) or _state(t) in "TtZ", tid, "does not sleep", patience_s)  # type: ignore[misc]
+
     # --- the end
 
     def tasks(self) -> dict[str, int]:
         """Every process of the subject by the name of the line that made it; the first is `leader`."""
-        mine = set(_descendants(self.pid))
+        mine = set(descendants(self.pid))
         return {"leader": self.pid} | {n: v for n, v in self.names.items() if v in mine}
 
     def alive(self) -> bool:
@@ -224,7 +244,7 @@ def end_tree(pid: int) -> None:
     """Kill a tree of ours, stopped tasks too, and reap what of it is or becomes our child."""
     gone: list[int] = []
     for _ in range(64):
-        found = [p for p in (pid, *_descendants(pid)) if p not in gone]
+        found = [p for p in (pid, *descendants(pid)) if p not in gone]
         if not found:
             break
         for one in found:
@@ -233,7 +253,12 @@ def end_tree(pid: int) -> None:
             except ProcessLookupError:
                 pass
             gone.append(one)
-    for one in gone:
+    reap(gone)
+
+
+def reap(pids: Iterable[int]) -> None:
+    """Wait until processes that were killed are gone, so that their pids are free."""
+    for one in pids:
         _until(lambda one=one: _reap(one), one, "does not end", 10.0)  # type: ignore[misc]
 
 
@@ -344,10 +369,11 @@ def _until(ready: Callable[[], bool], tid: int, what: str, patience_s: float = _
             time.sleep(0.0002)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Every process below one, parents first."""
     out: list[int] = []
     for one in _children(pid):
-        out += [one, *_descendants(one)]
+        out += [one, *descendants(one)]
     return out
 
 

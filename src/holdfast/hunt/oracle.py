@@ -1,0 +1,126 @@
+"""What counts as lost: two looks at a subject, compared place by place, each difference judged by the ledger.
+
+A difference is explained only by a decision of the ledger (rebuilt, ignored) for that very field or key, or by a row of TIMES, which
+says how much a time may have moved. What no decision explains is a proof. Nothing is subtracted because it also differs elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+from holdfast.drift.ledger import UNDECIDED
+from holdfast.hunt.observe import Sight
+from holdfast.hunt.verdict import Proof
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from holdfast.drift.ledger import Ledger, Row
+    from holdfast.kernel.state.snapshot import State
+
+FREE = ("rebuilt", "ignored")
+LEEWAY_NS = 20_000_000_000
+"""How long a checkpoint may take before a time that moved with it counts as lost."""
+
+
+def kernel_sights(state: State) -> dict[str, Sight]:
+    """A snapshot of kernel structs as sights."""
+    return {path: Sight("kernel", leaf.struct, leaf.field, _text(leaf.value), leaf.type) for path, leaf in state.leaves.items()}
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _remaining(before: str, after: str) -> bool:
+    # "(seconds, nanoseconds)" that runs down: armed stays armed, and no more is left than there was
+    first, second = (_ns(t) for t in (before, after))
+    return (first == 0) == (second == 0) and second <= first + 50_000_000 and first - second < LEEWAY_NS
+
+
+def _ns(text: str) -> int:
+    numbers = [int(n) for n in re.findall(r"-?\d+", text)]
+    return numbers[0] * 1_000_000_000 + numbers[1] if len(numbers) == 2 else numbers[0] if numbers else -1
+
+
+def _clock(before: str, after: str) -> bool:
+    # a point in time by a clock that goes on while nobody runs: set stays set, moved by no more than the checkpoint took
+    first, second = _ns(before), _ns(after)
+    return (first == 0) == (second == 0) and abs(first - second) < LEEWAY_NS
+
+
+TIMES: dict[str, tuple[Callable[[str, str], bool], str]] = {
+    "fdinfo-keys.it_value": (_remaining, "proc_pid_fdinfo(5): the time until a timerfd expires"),
+}
+"""Places of times: what may happen to them over a checkpoint, and the source."""
+
+CLOCKS = re.compile(r"(^|\.)(expires|_softexpires)$")
+"""Kernel fields that are points in time of a timer that runs (include/linux/hrtimer_types.h, timerqueue_types.h)."""
+
+
+class Judge:
+    """Decides which differences are explained.
+
+    Shape:   `version` is that of the running kernel, for rows that hold only for some
+    """
+
+    def __init__(self, ledger: Ledger, version: Sequence[int]) -> None:
+        self.ledger, self.version = ledger, tuple(version)
+        self._rows: dict[tuple[str, str, str, str], Row] = {}
+
+    def row(self, sight: Sight) -> Row:
+        """The ledger's decision about a place; UNDECIDED where it does not speak of it."""
+        key = (sight.oracle, sight.topic, sight.name, sight.type)
+        row = self._rows.get(key)
+        if row is None:
+            if sight.oracle == "kernel":
+                row = self.ledger.decide(sight.topic, sight.name, sight.type, self.version)
+            else:
+                table = self.ledger.facts.get(sight.topic)
+                row = (table.own(sight.name, self.version) if table is not None else None) or UNDECIDED
+            self._rows[key] = row
+        return row
+
+    def differences(self, before: Mapping[str, Sight], after: Mapping[str, Sight]) -> Iterator[Proof]:
+        """Every difference that no decision explains, in the order of places."""
+        for path in sorted(before.keys() | after.keys()):
+            first, second = before.get(path), after.get(path)
+            if first is not None and second is not None and first.value == second.value:
+                continue
+            sight = first or second
+            assert sight is not None
+            row = self.row(sight)
+            if row.decision in FREE or (first is not None and second is not None and _in_time(first, second)):
+                continue
+            yield Proof(
+                sight.oracle,
+                path,
+                _short(first),
+                _short(second),
+                sight.signature,
+                "" if row is UNDECIDED and sight.oracle != "kernel" else row.decision,
+                row.carried or row.source,
+            )
+
+    def visible(self, without: Mapping[str, Sight], noise: frozenset[str], state: Mapping[str, Sight]) -> tuple[str, ...]:
+        """Signatures of the places by which a state can be told from its absence, and that must come back; `noise` differs by itself."""
+        return tuple(sorted({p.signature for p in self.differences(without, state) if p.oracle != "memory" and p.path not in noise}))
+
+
+def _in_time(first: Sight, second: Sight) -> bool:
+    rule = TIMES.get(first.signature)
+    if rule is not None:
+        return rule[0](first.value, second.value)
+    return (
+        first.oracle == "kernel"
+        and bool(CLOCKS.search(first.name))
+        and first.value.lstrip("-").isdigit()
+        and _clock(first.value, second.value)
+    )
+
+
+def _short(sight: Sight | None) -> str:
+    if sight is None:
+        return "(not there)"
+    return sight.value if len(sight.value) <= 200 else f"{sight.value[:200]}..."

@@ -1,0 +1,333 @@
+"""One round: a recipe is made, looked at, checkpointed by an engine, looked at again, and goes on beside a twin that never was.
+
+    control   `make` alone, twice: what a subject without the state looks like, and what differs by itself
+    twin      everything, without a checkpoint: what the lines return
+    subject   make and state, get, look; dump and restore; look, get, what is left, after
+
+kept: no oracle sees a difference that the ledger does not explain. Whether the state was seen at all comes from control against
+subject, from the getters, and from what `after` returns without the state; where nothing tells the two apart the round is blind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from holdfast.drift import ledger
+from holdfast.errors import HoldfastError
+from holdfast.hunt import observe
+from holdfast.hunt.oracle import Judge, kernel_sights
+from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, known, reap
+from holdfast.hunt.verdict import Proof, Round
+from holdfast.kernel import release
+from holdfast.kernel.state.snapshot import Reader
+from holdfast.prog.text import Parts, Pointer, Ref, Taken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.hunt.engines.contract import Engine
+    from holdfast.hunt.observe import Sight
+    from holdfast.hunt.recipe import Recipe
+    from holdfast.prog.text import Line, Value
+
+    Look = dict[str, Sight]
+
+_CONTROLS = 64
+
+
+class Unsettable(Exception):
+    """A line that must succeed did not."""
+
+
+class _Control:
+    def __init__(self, look: Look, noise: frozenset[str]) -> None:
+        self.look, self.noise = look, noise
+
+
+class Rounds:
+    """Runs rounds with one engine.
+
+    Needs:   root in the namespaces of the caller; the caller adopts orphans (init of its pid namespace, or subreaper)
+    Shape:   `folder` is the caller's own and empty; what it holds afterwards does not matter
+    """
+
+    def __init__(self, engine: Engine, folder: str, kernel_state: bool = True) -> None:
+        self.engine, self.folder = engine, folder
+        self.reader = Reader.open() if kernel_state else None
+        self.kernel = os.uname().release
+        self.judge = Judge(ledger.load(), release.numbers(self.kernel))
+        self.program = os.path.join(folder, "subject")
+        self._controls: dict[str, _Control] = {}
+
+    def close(self) -> None:
+        """Give back what reading the kernel took."""
+        if self.reader is not None:
+            self.reader.close()
+
+    # --- looking
+
+    def look(self, subject: Subject) -> Look:
+        """Everything that can be seen of a subject from outside."""
+        tasks = subject.tasks()
+        found: Look = kernel_sights(self.reader.snapshot(tasks)) if self.reader is not None else {}
+        found.update(observe.proc_sights(tasks))
+        found.update(observe.memory_sights(tasks))
+        return found
+
+    def _control(self, make: Sequence[Line]) -> _Control:
+        key = "\n".join(map(str, make))
+        found = self._controls.get(key)
+        if found is None:
+            looks = []
+            for _ in range(2):
+                with _started(self.program) as subject:
+                    self._make(subject, make)
+                    looks.append(self.look(subject))
+            first, second = looks
+            noise = frozenset(p for p in first.keys() | second.keys() if first.get(p) != second.get(p))
+            if len(self._controls) >= _CONTROLS:
+                self._controls.pop(next(iter(self._controls)))
+            found = self._controls[key] = _Control(first, noise)
+        return found
+
+    # --- lines
+
+    def _make(self, subject: Subject, lines: Iterable[Line]) -> list[Seen]:
+        out: list[Seen] = []
+        for line in lines:
+            try:
+                seen = subject.run((line,))[0]
+            except (HoldfastError, OSError, KeyError) as error:
+                raise Unsettable(f"{line}: {error}") from error
+            if seen.error:
+                raise Unsettable(f"{line}: {os.strerror(seen.error)}")
+            out.append(seen)
+        return out
+
+    def _get(self, subject: Subject, lines: Iterable[Line]) -> list[tuple[Line, Seen | str]]:
+        return [
+            (line, _tried(subject, line, passing=True))
+            for line in lines
+            if _can(subject, line) and _tid(subject, line) not in subject.blocked
+        ]
+
+    def _after(self, subject: Subject, lines: Iterable[Line]) -> list[tuple[str, Seen | str]]:
+        out: list[tuple[str, Seen | str]] = [
+            (str(line), _tried(subject, line) if _can(subject, line) else "not made: what it needs is not there") for line in lines
+        ]
+        for tid, (line, _, _) in list(subject.blocked.items()):
+            try:
+                out.append((f"{line} (came back)", subject.back(tid)))
+            except (HoldfastError, OSError) as error:
+                out.append((f"{line} (came back)", _failure(error)))
+        return [(text, _plain(seen, subject)) for text, seen in out]
+
+    # --- the round
+
+    def run(self, recipe: Recipe) -> Round:
+        """Do everything and judge."""
+        began = time.monotonic_ns()
+        made: dict[str, object]
+        try:
+            made = self._run(recipe)
+        except Unsettable as error:
+            made = {"verdict": "unsettable", "said": str(error)}
+        return Round(
+            recipe.name,
+            recipe.key,
+            recipe.interface,
+            self.engine.name,
+            self.engine.version,
+            self.kernel,
+            text=recipe.text(),
+            took_ns=time.monotonic_ns() - began,
+            **made,  # type: ignore[arg-type]
+        )
+
+    def _run(self, recipe: Recipe) -> dict[str, object]:
+        before, rest = recipe.lines[: recipe.at], (*recipe.lines[recipe.at :], *recipe.after)
+        whole = not recipe.lines[recipe.at :]
+        control = self._control(recipe.make if whole else ())
+        with _started(self.program) as subject:
+            self._make(subject, before)
+            got = self._get(subject, recipe.get)
+            look = self.look(subject)
+            seen = self.judge.visible(control.look, control.noise, look)
+            folder = os.path.join(self.folder, "round")
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder, 0o700)
+            pids = (subject.pid, *descendants(subject.pid))
+            dumped = self.engine.dump(subject.pid, folder)
+            if dumped.how != "done":
+                return self._refused(subject, look, seen, dumped.how, dumped.words)
+            reap(pids)
+            restored = self.engine.restore(folder)
+            facts = {"dump_ns": dumped.took_ns, "restore_ns": restored.took_ns, "seen": seen}
+            if restored.how != "done":
+                return {**facts, "verdict": "failed", "said": restored.words}
+            if dumped.warned or restored.warned:
+                facts["facts"] = (("warned", "; ".join((*dumped.warned, *restored.warned))[:1000]),)
+            try:
+                subject.settle()
+                again = self.look(subject)
+            except (OSError, HoldfastError) as error:
+                return {**facts, "verdict": "failed", "said": f"what came back died or does not sleep: {error}"}
+            proofs = list(self.judge.differences(look, again))
+            proofs += _getters(got, self._get(subject, recipe.get), subject)
+            went_on = self._after(subject, rest)
+        proofs += self._behaviour(recipe, went_on, rest)
+        if proofs:
+            return {**facts, "verdict": "lost", "proofs": tuple(proofs)}
+        if not seen:
+            seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
+        return {**facts, "verdict": "kept" if seen else "blind"}
+
+    def _refused(self, subject: Subject, look: Look, seen: tuple[str, ...], how: str, words: str) -> dict[str, object]:
+        # whoever says no must have left everything as it was
+        try:
+            subject.settle()
+            changed = [p for p in self.judge.differences(look, self.look(subject)) if p.oracle != "memory"]
+        except (OSError, HoldfastError) as error:
+            return {"verdict": "failed", "said": f"it said no, and the subject is gone or changed: {error}; {words}", "seen": seen}
+        if changed:
+            return {"verdict": "failed", "said": f"it said no, and changed the subject; {words}", "proofs": tuple(changed), "seen": seen}
+        return {"verdict": how, "said": words, "seen": seen}
+
+    def _twin(self, before: Sequence[Line], get: Sequence[Line], rest: Sequence[Line]) -> list[tuple[str, Seen | str]]:
+        with _started(self.program) as twin:
+            self._make(twin, before)
+            self._get(twin, get)
+            self._get(twin, get)
+            return self._after(twin, rest)
+
+    def _behaviour(self, recipe: Recipe, went_on: list[tuple[str, Seen | str]], rest: Sequence[Line]) -> list[Proof]:
+        if not went_on:
+            return []
+        before = recipe.lines[: recipe.at]
+        twin = self._twin(before, recipe.get, rest)
+        found = [(n, t, s, o) for n, ((t, s), (_, o)) in enumerate(zip(twin, went_on, strict=True)) if s != o]
+        if not found:
+            return []
+        other = self._twin(before, recipe.get, rest)  # what two twins disagree on says nothing
+        return [
+            Proof(
+                "behaviour",
+                f"after[{n}] {text}",
+                _said(must),
+                _said(did),
+                f"{text.partition('(')[0].rpartition(' ')[2]} returns",
+                "",
+                "the twin",
+            )
+            for n, text, must, did in found
+            if other[n][1] == must
+        ]
+
+    def _otherwise_visible(
+        self, recipe: Recipe, got: list[tuple[Line, Seen | str]], went_on: list[tuple[str, Seen | str]]
+    ) -> tuple[str, ...]:
+        # getters and behaviour of a subject without the state
+        if not recipe.state or recipe.lines[recipe.at :]:
+            return ("behaviour",) if went_on else ()
+        with _started(self.program) as control:
+            try:
+                self._make(control, recipe.make)
+            except Unsettable:
+                return ()
+            plain = {str(line): _plain(seen, control) for line, seen in self._get(control, recipe.get)}
+            out = [f"getter.{line.call}" for line, seen in got if plain.get(str(line)) != _plain(seen, control)]
+            if not out and recipe.after and self._after(control, recipe.after) != went_on:
+                out = ["behaviour"]
+        return tuple(out)
+
+
+class _started:  # noqa: N801 - a context manager that reads as a word
+    def __init__(self, program: str) -> None:
+        self.subject = Subject.start(program)
+
+    def __enter__(self) -> Subject:
+        return self.subject
+
+    def __exit__(self, *_: object) -> None:
+        end_tree(self.subject.pid)
+
+
+def _tried(subject: Subject, line: Line, *, passing: bool = False) -> Seen | str:
+    try:
+        return subject.run((line,), passing=passing)[0]
+    except (HoldfastError, OSError) as error:
+        return _failure(error)
+
+
+def _failure(error: HoldfastError | OSError) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'code', '') or error}"
+
+
+def _can(subject: Subject, line: Line) -> bool:
+    return _needs(line) <= subject.names.keys() | subject.rooms.keys()
+
+
+def _tid(subject: Subject, line: Line) -> int:
+    return subject.names[line.actor] if line.actor else subject.pid
+
+
+def _needs(line: Line) -> set[str]:
+    out = {line.actor} if line.actor else set()
+
+    def walk(value: Value | Pointer) -> None:
+        if isinstance(value, (Ref, Taken)):
+            out.add(value.name)
+        elif isinstance(value, Parts):
+            for part in value.parts:
+                walk(part)
+        elif isinstance(value, Pointer):
+            walk(value.to)
+
+    for arg in line.args:
+        walk(arg)
+    return out
+
+
+def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
+    # without the numbers that another run has others for
+    if isinstance(seen, str):
+        return seen
+    names = known(subject.names | {"leader": subject.pid})
+    data = seen.data
+    for number in names:
+        data = tuple(
+            d.replace(number.to_bytes(8, "little"), b"<" + b"n" * 7).replace((number & 0xFFFFFFFF).to_bytes(4, "little"), b"<nnn")
+            for d in data
+        )
+    return Seen(-1 << 61 if seen.result in names else seen.result, data)
+
+
+def _said(seen: Seen | str) -> str:
+    if isinstance(seen, str):
+        return seen
+    text = "still blocked" if seen.result == NOT_BACK else os.strerror(seen.error) if seen.error else str(seen.result)
+    return " ".join((text, *(d.hex() for d in seen.data)))[:200]
+
+
+def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen | str]], subject: Subject) -> list[Proof]:
+    later = {n: seen for n, (_, seen) in enumerate(after)}
+    return [
+        Proof(
+            "getter",
+            f"get[{n}] {line}",
+            _said(seen),
+            _said(later.get(n, "not made")),
+            f"{line.call} {_what(line)}".strip(),
+            "",
+            "the getter",
+        )
+        for n, (line, seen) in enumerate(before)
+        if later.get(n) != seen
+    ]
+
+
+def _what(line: Line) -> str:
+    return ".".join(a.name for a in line.args if hasattr(a, "value") and hasattr(a, "name"))
