@@ -2,7 +2,7 @@
 
 Each header is read once, in its own order, with the macros of what it includes; conditions are decided as for user space on x86-64. Values
 come from kernel.uapi.defines; macros with arguments are expanded here, and `sizeof` of a structure is computed by the rules of the
-x86-64 ABI, so that _IOWR numbers are right.
+x86-64 ABI, so that _IOWR numbers are right. Arithmetic is that of whole numbers: who uses a value cuts it to the width it needs.
 
 Source:  cpp(1); Linux asm-generic/ioctl.h; System V ABI, AMD64 supplement, 3.1.2
 """
@@ -58,17 +58,19 @@ class Reader:
     def __init__(self, source: Callable[[str], str | None]) -> None:
         self.source = source
         self.macros = {name: Macro(None, text, "") for name, text in PREDEFINED.items()}
-        self.code: dict[str, list[str]] = {}  # header -> what is no directive
+        self.code: dict[str, list[str]] = {}  # header -> what is no directive; an included one before the one that includes it
+        self.begun: set[str] = set()
         self.named: dict[str, Macro] = {}  # every macro ever defined: a header may take one back
 
     def read(self, name: str) -> bool:
         """Read a header and what it includes; False where there is no such header."""
-        if name in self.code:
+        if name in self.begun:
             return True
         text = self.source(name)
         if text is None:
             return False
-        lines = self.code[name] = []
+        self.begun.add(name)
+        lines: list[str] = []
         states: list[tuple[bool, bool]] = []  # (this branch is read, one of the branches was read)
         live = True
         for line in _uncommented(text).replace("\\\n", " ").split("\n"):
@@ -90,6 +92,7 @@ class Reader:
                 live = states.pop()[0]
             elif live:
                 self._directive(word, rest, name)
+        self.code[name] = lines
         return True
 
     def _directive(self, word: str, rest: str, header: str) -> None:
@@ -104,7 +107,7 @@ class Reader:
 
     def _condition(self, word: str, rest: str) -> bool:
         if word != "if":
-            return (rest.split()[0] in self.macros) == (word == "ifdef")
+            return (rest.split(maxsplit=1)[0] in self.macros) == (word == "ifdef")
         text = _DEFINED.sub(lambda m: str(int((m[1] or m[2]) in self.macros)), rest)
         return bool(defines.evaluate(_WORD.sub("0", self.expanded(text)), {}))  # a word that is no macro is 0
 
@@ -146,9 +149,9 @@ class Reader:
         layout = Layout(lambda text: self._value(text, numbers, None))
         for name, lines in self.code.items():
             text = self.expanded("\n".join(lines))
-            for constant, value in defines.enumerators(text, numbers).items():
+            for constant, number in defines.enumerators(text, numbers).items():
                 if constant not in numbers:
-                    numbers[constant], home[constant] = value, name
+                    numbers[constant], home[constant] = number, name
             layout.learn(text)
         macros = {**self.named, **{name: macro for name, macro in self.macros.items() if macro.header}}
         for name, macro in macros.items():

@@ -20,6 +20,7 @@ SIZES = {
 }  # fmt: skip
 _NOISE = frozenset("const volatile __user __force __bitwise __extension__ __signed__".split())
 _ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)|\b__packed\b", re.DOTALL)
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
 _NESTED = re.compile(r"\s*(?:__extension__\s*)?(struct|union|enum)\s*(?:__attribute__\s*\(\(.*?\)\)\s*)?(\w*)\s*\{")
 _HEAD = re.compile(r"\b(struct|union)\s+((?:__attribute__\s*\(\(.*?\)\)\s*)?)(\w+)\s*\{")
 _ENUM = re.compile(r"\benum\s+(\w+)\s*\{")
@@ -41,12 +42,13 @@ class Layout:
         """Remember every structure, union, enum and typedef of a preprocessed text."""
         for found in _HEAD.finditer(text):
             end = _closing(text, found.end())
-            self.bodies.setdefault(f"{found[1]} {found[3]}", (found[1], text[found.end() : end], text[end + 1 : end + 80].split(";")[0]))
+            name_of = f"{found[1]} {found[3]}"
+            self.bodies.setdefault(name_of, (found[1], text[found.end() : end], text[end + 1 : end + 80].partition(";")[0]))
         for found in _ENUM.finditer(text):
             self.known.setdefault(f"enum {found[1]}", (4, 4))
         for found in _TYPEDEF_BODY.finditer(text):
             end = _closing(text, found.end())
-            tail = text[end + 1 : end + 120].split(";")[0]
+            tail = text[end + 1 : end + 120].partition(";")[0]
             name = re.search(r"(\w+)\s*$", tail)
             if not name:
                 continue
@@ -69,12 +71,12 @@ class Layout:
         if depth > 30:
             return None
         count = 1
-        for inside in re.findall(r"\[([^\]]*)\]", text):
+        for inside in _BRACKETS.findall(text):
             number = self.value(inside) if inside.strip() else 0
             if number is None:
                 return None
             count *= number
-        text = re.sub(r"\[[^\]]*\]", "", text)
+        text = _BRACKETS.sub("", text)
         if "*" in text:
             return 8 * count, 8
         words = [w for w in text.split() if w not in _NOISE]
@@ -108,7 +110,7 @@ class Layout:
                 step = 1 if packed else member_align
                 if width >= 0:  # a bit field goes into the unit of its type where it still fits there
                     unit = member_size * 8
-                    start = size * 8 if not bits else bits
+                    start = bits or size * 8
                     if width == 0 or start // unit != (start + width - 1) // unit:
                         start = -(-start // unit) * unit
                     bits = start + width
@@ -144,7 +146,7 @@ class Layout:
             if re.search(r"\(\s*\*", text):  # a pointer to a function
                 return [(8, 8, -1)]
             declarators = text.split(",")
-            words = re.sub(r"\[[^\]]*\]|:.*", "", declarators[0]).replace("*", " * ").split()
+            words = _BRACKETS.sub("", declarators[0].partition(":")[0]).replace("*", " * ").split()
             if ":" not in declarators[0] or self._type(" ".join(words), depth) is None:  # a bit field may have no name
                 words.pop()
             while words and words[-1] == "*":
@@ -152,13 +154,13 @@ class Layout:
             inner = self._type(" ".join(w for w in words if w not in _NOISE), depth)
         out: list[tuple[int, int, int]] = []
         for declarator in declarators:
-            found = (8, 8) if "*" in declarator else inner
+            found = (8, 8) if "*" in _BRACKETS.sub("", declarator) else inner
             if found is None:
                 return None
             size, align = found
             name, colon, bits = declarator.partition(":")
             width = self.value(bits) if colon else -1
-            for inside in re.findall(r"\[([^\]]*)\]", name):
+            for inside in _BRACKETS.findall(name):
                 count = self.value(inside) if inside.strip() else 0
                 if count is None:
                     return None

@@ -146,8 +146,8 @@ def _gcc(headers: Headers, source: str, option: str) -> str:
     return done.stdout
 
 
-def enumerators(text: str) -> dict[str, int]:
-    """Every enumerator in preprocessed C whose value is a constant."""
+def enumerators(text: str, known: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Every enumerator in preprocessed C whose value is a constant; one may name a constant that is `known`."""
     out: dict[str, int] = {}
     for body in re.findall(r"\benum\b[^{;()]*\{([^}]*)\}", text):
         value: int | None = -1
@@ -156,7 +156,8 @@ def enumerators(text: str) -> dict[str, int]:
             word = re.match(r"\s*(\w+)", name)
             if not word:
                 continue
-            value = evaluate(expression, out) if expression.strip() else None if value is None else value + 1
+            names = {**known, **out} if known and expression.strip() else out
+            value = evaluate(expression, names) if expression.strip() else None if value is None else value + 1
             if value is not None:
                 out.setdefault(word[1], value)
     return out
