@@ -1,8 +1,9 @@
 """fd.directory: an open folder.
 
 Carries:  path, flags, the place in its list of names.
-Loses:    changes that others make to the folder after the dump; a restore refuses where the name leads to another folder.
-Sources:  open(2), getdents(2), Linux fs/readdir.c.
+Loses:    changes that others make to the folder after the dump; a restore refuses where the name leads to another folder. A folder that is
+          watched by F_NOTIFY is refused.
+Sources:  open(2), getdents(2), fcntl(2) F_NOTIFY, Linux fs/readdir.c, fs/notify/dnotify/dnotify.c.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Directory(Record):
 # Filesystems whose place in a folder means the same in every open file: a hash of the name (ext4), a position on disk or an
 # index that a file keeps for life. On tmpfs before 6.6 the place was counted with a cursor of the open file's own.
 PLACES = {0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0xCA451A4E, 0x73717368, 0xE0F5E1E2, 0x6969}
-WATCHES = (Struct("file"),)
+F_GETOWN_EX = 16
+WATCHES = (Struct("file"), Struct("dnotify_mark"))
 
 
 def detect(ev: FileEvidence) -> Claim | None:
@@ -54,6 +56,21 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             f"on this filesystem ({ev.borrowed.filesystem:#x}) an open folder keeps its place itself; Linux fs/libfs.c dcache_dir_lseek",
             "let it read to the end and rewind, and retry",
         )
+
+    if _has_owner(ev):
+        yield Refusal(
+            "fd.directory.notify",
+            f"{files.who(ev)}, the folder {files.shown(ev.link)}, signals its owner: it may be watched by F_NOTIFY",
+            ev.where,
+            "fcntl(2): F_NOTIFY makes its caller the owner, nothing else shows the watch, and a folder has no other use for an owner",
+            "watch it with inotify(7), or close the descriptor and retry",
+        )
+
+
+def _has_owner(ev: FileEvidence) -> bool:
+    raw = ev.borrowed.fcntl(F_GETOWN_EX, bytes(8))
+    assert isinstance(raw, bytes)
+    return any(raw[4:])
 
 
 def dump(ev: FileEvidence) -> Directory:

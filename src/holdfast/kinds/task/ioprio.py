@@ -1,7 +1,7 @@
 """task.ioprio: the I/O priority of a thread.
 
 Carries:  class, level, hint.
-Loses:    that threads shared one I/O context (CLONE_IO): each gets its own, with the same priority.
+Loses:    nothing: tasks that share one I/O context (CLONE_IO) are refused by task.sharing.
 Sources:  ioprio_set(2), Linux block/ioprio.c, include/uapi/linux/ioprio.h.
 """
 

@@ -2,26 +2,33 @@
 
 Carries:  nothing: the usual case needs no record. A process has its own memory, descriptors, file system place and signal actions, and
           all its threads share them.
-Loses:    nothing: whatever is shared otherwise is refused; so is a list of System V semaphore adjustments.
+Loses:    nothing: whatever is shared otherwise is refused, an I/O context too (CLONE_IO); so is a list of System V semaphore adjustments.
 Sources:  clone(2), unshare(2), kcmp(2), semop(2) SEM_UNDO, Linux kernel/kcmp.c.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
+import os
 
 from holdfast.kernel import kcmp
+from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, Kind, Refusal, Struct, Unchecked, verbs
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
 
     from holdfast.kinds.contract import Probes, Verdict
     from holdfast.kinds.evidence import ProcessEvidence, ThreadEvidence, TreeEvidence
 
+    T = TypeVar("T")
+
+WHO_PROCESS = 1  # ioprio_set(2) IOPRIO_WHO_PROCESS
 OBJECTS = {kcmp.VM: "memory", kcmp.FILES: "descriptor table", kcmp.FS: "working directory and umask", kcmp.SIGHAND: "signal actions"}
 OF_THREADS = {kcmp.FILES: OBJECTS[kcmp.FILES], kcmp.FS: OBJECTS[kcmp.FS]}  # the others are shared by what a thread is, clone(2)
 
@@ -41,6 +48,7 @@ def refuse(ev: TreeEvidence, kernel: Probes) -> Iterator[Verdict]:
             yield from _threads(process)
         for what, name in OBJECTS.items():
             yield from _processes(living, what, name)
+        yield from _contexts(living)
         yield from _adjustments(living)
     except OSError as e:
         if e.errno not in (errno.EPERM, errno.ENOSYS, errno.ESRCH):
@@ -61,25 +69,25 @@ def _threads(process: ProcessEvidence) -> Iterator[Verdict]:
                 )
 
 
-def _sorted(living: Sequence[ProcessEvidence], what: int) -> list[ProcessEvidence]:
+def _sorted(tasks: Sequence[T], what: int, tid: Callable[[T], int]) -> list[T]:
     # by insertion with bisection: n log n questions, and what is shared comes together
-    out: list[ProcessEvidence] = []
-    for process in living:
+    out: list[T] = []
+    for task in tasks:
         low, high = 0, len(out)
         while low < high:
             middle = (low + high) // 2
-            if kcmp.order(int(out[middle].pid), int(process.pid), what) == 1:
+            if kcmp.order(tid(out[middle]), tid(task), what) == 1:
                 low = middle + 1
             else:
                 high = middle
-        out.insert(low, process)
+        out.insert(low, task)
     return out
 
 
 def _processes(living: Sequence[ProcessEvidence], what: int, name: str) -> Iterator[Verdict]:
     if not living:
         return
-    order = _sorted(living, what)
+    order = _sorted(living, what, lambda p: int(p.pid))
     for i, b in enumerate(order[1:]):
         a = order[i]
         if kcmp.same(int(a.pid), int(b.pid), what):
@@ -102,6 +110,43 @@ def _shared(process: ProcessEvidence, other: str, name: str) -> Refusal:
         "each restored process has its own, clone(2); vfork(2) shares memory until the child calls execve",
         "wait until the child has called execve, or end one of them",
     )
+
+
+# Most tasks have no I/O context, and neither have we: a task that has the same as we have has none. Where two others have the same, it is
+# shared, or they have none and we have one.
+def _contexts(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
+    threads = [t for p in living for t in p.threads]
+    if len(threads) < 2:
+        return
+    own = os.getpid()
+    order = _sorted([t for t in threads if not kcmp.same(own, int(t.tid), kcmp.IO)], kcmp.IO, lambda t: int(t.tid))
+    pairs = [(a, b) for a, b in itertools.pairwise(order) if kcmp.same(int(a.tid), int(b.tid), kcmp.IO)]
+    if not pairs:
+        return
+    with _without_context() as newborn:
+        for a, b in pairs:
+            if newborn.pid and kcmp.same(newborn.pid, int(a.tid), kcmp.IO):
+                continue
+            yield Refusal(
+                "task.shared_io",
+                f"{tasks.who(a)} and {tasks.who(b)} share their I/O context",
+                tasks.where(a, ""),
+                "each restored task has its own, so that a priority set for one would no longer hold for the other; clone(2) CLONE_IO",
+                "none known",
+            )
+
+
+# A child inherits a priority, and with it a context.
+def _without_context() -> kcmp.Newborn:
+    import ctypes  # only for a tree that looks as if it shared one, so for a dumper with a priority
+
+    call = ctypes.CDLL(None).syscall
+    own = call(NUMBERS["ioprio_get"], WHO_PROCESS, 0)
+    call(NUMBERS["ioprio_set"], WHO_PROCESS, 0, 0)
+    try:
+        return kcmp.Newborn()
+    finally:
+        call(NUMBERS["ioprio_set"], WHO_PROCESS, 0, own)
 
 
 # A list without entries is nothing, and every process that has or had threads has one: clone(2) CLONE_SYSVSEM. There are entries only
@@ -145,6 +190,6 @@ KIND = Kind(
     "task.sharing",
     record=Sharing,
     subject="tree",
-    watches=(Struct("files_struct"), Struct("sighand_struct"), Struct("sysv_sem")),
+    watches=(Struct("files_struct"), Struct("sighand_struct"), Struct("sysv_sem"), Struct("io_context")),
     verbs=verbs(__name__),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +54,18 @@ def test_the_place_in_the_list_comes_back(fds: list[int], tmp_path: Path) -> Non
     rest = some(fds[0], 1 << 16)
     assert rest
     assert some(fds[1], 1 << 16) == rest
+
+
+def test_a_folder_that_is_watched_is_refused(fds: list[int], tmp_path: Path) -> None:
+    fds.append(os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY))
+    assert native.verdicts(KIND, fds[0]) == []
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        fcntl.fcntl(fds[0], fcntl.F_NOTIFY, fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+        assert native.verdicts(KIND, fds[0]) == ["fd.directory.notify"]
+    finally:
+        os.close(fds.pop())
+        signal.signal(signal.SIGIO, before)
 
 
 def test_a_place_that_means_nothing_elsewhere_is_refused(fds: list[int]) -> None:
