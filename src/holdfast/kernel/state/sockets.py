@@ -1,0 +1,73 @@
+"""Sockets: which struct a sock is the start of, addresses, queued messages, filters.
+
+Source:  include/net/sock.h, include/net/af_unix.h, net/core/filter.c, include/linux/skbuff.h
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from holdfast.kernel.state.walk import After, Walk
+
+_UNIX, _INET, _INET6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
+_BY_FAMILY = {_UNIX: "unix_sock", _NETLINK: "netlink_sock", _PACKET: "packet_sock"}
+_BY_PROTOCOL = {"TCP": "tcp_sock", "TCPv6": "tcp_sock", "UDP": "udp_sock", "UDPv6": "udp_sock", "RAW": "raw_sock", "RAWv6": "raw_sock"}
+_MOST_NAME = 108  # sizeof sun_path
+_MOST_BYTES = 1 << 20
+
+
+def struct_of(walk: Walk, sock: int) -> str:
+    """The struct that a sock is the first member of: by family, and by the protocol's own name among internet sockets.
+
+    Raises:  OSError: the socket is gone
+    """
+    family = walk.field(sock, "sock_common.skc_family")
+    found = _BY_FAMILY.get(family, "sock")
+    if family in {_INET, _INET6}:
+        name = walk.text(walk.field(sock, "sock_common.skc_prot") + walk.layouts.at("proto.name"), 32)
+        found = _BY_PROTOCOL.get(name, "inet_sock")
+    if not walk.layouts.has(found):
+        walk.gaps.add(found)  # the protocol is a module, whose types the kernel's BTF has not
+        return "sock"
+    return found
+
+
+def _address(walk: Walk, address: int, _data: bytes, path: str) -> None:
+    length = walk.field(address, "unix_address.len") & 0xFFFFFFFF
+    name = walk.memory.read(address + walk.layouts.at("unix_address.name"), min(length, _MOST_NAME + 2))
+    walk.put(f"{path}.name", name, "unix_address", "name", "struct sockaddr_un[]")
+
+
+def _peer(walk: Walk, address: int, _data: bytes, path: str) -> None:
+    if peer := walk.field(address, "unix_sock.peer"):
+        walk.later(f"{path}.peer", peer, "unix_sock", "peer", "struct sock*")
+
+
+def _groups(walk: Walk, address: int, _data: bytes, path: str) -> None:
+    count, groups = walk.field(address, "netlink_sock.ngroups"), walk.field(address, "netlink_sock.groups")
+    if groups and 0 < count <= 4096:
+        walk.put(f"{path}.groups", walk.memory.read(groups, count + 7 >> 3), "netlink_sock", "groups", "long unsigned int*")
+
+
+def _message(walk: Walk, address: int, data: bytes, path: str) -> None:
+    plan = walk.layouts.plan("sk_buff")
+    linear = plan.number(data, "len") - plan.number(data, "data_len")
+    if 0 < linear <= _MOST_BYTES:
+        walk.put(f"{path}.data", walk.memory.read(walk.field(address, "sk_buff.data"), linear), "sk_buff", "data", "unsigned char*")
+
+
+def _program(walk: Walk, address: int, data: bytes, path: str) -> None:
+    # instructions as user space gave them
+    count = walk.layouts.plan("sock_fprog_kern").number(data, "len")
+    code = walk.field(address, "sock_fprog_kern.filter")
+    if code and 0 < count <= 4096:
+        walk.put(f"{path}.filter", walk.memory.read(code, count * 8), "sock_fprog_kern", "filter", "struct sock_filter*")
+
+
+AFTER: dict[str, After] = {
+    "unix_address": _address,
+    "unix_sock": _peer,
+    "netlink_sock": _groups,
+    "sk_buff": _message,
+    "sock_fprog_kern": _program,
+}
