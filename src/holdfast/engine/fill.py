@@ -9,13 +9,12 @@ Source:  userfaultfd(2), ioctl_userfaultfd(2) UFFDIO_COPY, process_vm_writev(2)
 from __future__ import annotations
 
 import _thread
-import ctypes
 import os
-from ctypes import c_int, c_long, c_size_t, c_void_p
 from struct import Struct as Format
 
 from holdfast.errors import HoldfastError, InternalError
 from holdfast.image import broken
+from holdfast.kernel.libc import LONG, POINTER, addressof, buffer, function, refused
 from holdfast.model.ids import ObjectId
 from holdfast.prog.call import ANY, Block, Program
 from holdfast.tracee import ptrace
@@ -40,12 +39,8 @@ API = Format("<3Q")
 REGISTER = Format("<4Q")
 COPY = Format("<4Qq")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_mmap = _libc.mmap
-_mmap.restype = c_void_p
-_mmap.argtypes = [c_void_p, c_size_t, c_int, c_int, c_int, c_long]
-_munmap = _libc.munmap
-_munmap.argtypes = [c_void_p, c_size_t]
+_mmap = function("mmap", POINTER, LONG, LONG, LONG, LONG, LONG)
+_munmap = function("munmap", POINTER, LONG)
 
 
 class _Mapped:
@@ -53,9 +48,9 @@ class _Mapped:
     def __init__(self, fd: int) -> None:
         self.size = os.fstat(fd).st_size
         got = _mmap(None, self.size, PROT_READ, MAP_SHARED, fd, 0)
-        if got in (None, (1 << 64) - 1):
-            raise OSError(ctypes.get_errno(), "mapping the image")
-        self.address = int(got)
+        if got == -1:
+            raise refused("mapping the image")
+        self.address = got
 
     def close(self) -> None:
         _munmap(self.address, self.size)
@@ -263,17 +258,17 @@ def _close(hand: Hand, fd: int) -> None:
 
 
 def _copy(fd: int, pieces: Sequence[tuple[int, int, int]]) -> None:
-    buffer = ctypes.create_string_buffer(COPY.size)
-    address = ctypes.addressof(buffer)
+    room = buffer(COPY.size)
+    address = addressof(room)
     for to, source, size in pieces:
         done = 0
         while done < size:
-            COPY.pack_into(buffer, 0, to + done, source + done, size - done, 0, 0)
+            COPY.pack_into(room, 0, to + done, source + done, size - done, 0, 0)
             try:
                 ptrace.ioctl(fd, UFFDIO_COPY, address)
                 done = size
             except OSError as e:
-                copied = COPY.unpack_from(buffer)[4]
+                copied = COPY.unpack_from(room)[4]
                 if e.errno != 11 or copied <= 0:  # EAGAIN: part was copied
                     raise
                 done += copied

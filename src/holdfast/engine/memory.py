@@ -7,11 +7,10 @@ pinning a page that is shared copy-on-write copies it first.
 
 from __future__ import annotations
 
-import ctypes
 import os
-from ctypes import addressof
 from errno import EFAULT
 
+from holdfast.kernel.libc import addressof, buffer
 from holdfast.prog.call import Block, Program
 from holdfast.tracee import handover, ptrace
 from holdfast.tracee.inject import CallFailed
@@ -19,7 +18,9 @@ from holdfast.tracee.pagemap import PAGE, own_pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _ctypes import Array
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from holdfast.kinds.evidence import InodeEvidence, ProcessEvidence, VmaEvidence
     from holdfast.tracee.inject import Hand
@@ -51,7 +52,7 @@ class Pages:
         self.end = 0
         self.rows: list[Row] = []
         self.settled: Callable[[int], None] | None = None  # told up to where the file is final
-        self._buffer: ctypes.Array[ctypes.c_char] | None = None
+        self._buffer: Array[Any] | None = None
 
     def _place(self, owner: object, ranges: Sequence[tuple[int, int]]) -> int:
         start = at = self.end
@@ -67,7 +68,7 @@ class Pages:
         unreadable = [(a.vma.start, a.vma.end) for a in process.vmas if not a.vma.prot & 1]
         room = min(BUFFER, max(PAGE, sum(b - a for a, b in ranges)))
         if self._buffer is None or len(self._buffer) < room:
-            self._buffer = ctypes.create_string_buffer(room)
+            self._buffer = buffer(room)
         view = memoryview(self._buffer)
         mem = -1
         batch: list[tuple[int, int]] = []
@@ -244,17 +245,17 @@ def _copy_file(pages: Pages, inode: InodeEvidence, fd: int) -> None:
 def _copy_mapping(pages: Pages, inode: InodeEvidence, area: VmaEvidence, low: int, high: int) -> None:
     # every page, present or not: another process may have written it, and only the whole object is the truth
     process, start, readable = area.process, area.vma.start, area.vma.prot & 1
-    buffer = ctypes.create_string_buffer(BUFFER)
-    view = memoryview(buffer).cast("B")
+    room = buffer(BUFFER)
+    view = memoryview(room).cast("B")
     zeros = bytes(PAGE)
     for at in range(low, high, BUFFER):
         n = min(BUFFER, high - at)
         try:
-            ptrace.transfer(process.pid, False, addressof(buffer), [(start + at - low, n)])
+            ptrace.transfer(process.pid, False, addressof(room), [(start + at - low, n)])
         except OSError as cause:
             if cause.errno != EFAULT or not readable:
                 raise
-            n = _as_far(process.pid, addressof(buffer), start + at - low, n)  # the file ends within the mapping
+            n = _as_far(process.pid, addressof(room), start + at - low, n)  # the file ends within the mapping
         first = -1
         for k in range(0, n + PAGE, PAGE):
             empty = k >= n or bytes(view[k : k + PAGE]) == zeros

@@ -7,11 +7,13 @@ is not released, should the target close its own.
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import select
 from errno import ESRCH
+from struct import Struct as Format
+
+from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function, get_errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,15 +27,23 @@ MSG_PEEK, MSG_DONTWAIT, MSG_CMSG_CLOEXEC = 0x02, 0x40, 0x40000000
 MAX_PIDFDS = 64
 MAX_OPEN = 256  # a target may have more descriptors than we may
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
+_syscall = function("syscall", LONG, LONG, LONG, LONG)
+_fstatfs = function("fstatfs", LONG, POINTER, returns=INT)
+_getsockopt = function("getsockopt", LONG, LONG, LONG, POINTER, POINTER, returns=INT)
+_getsockname = function("getsockname", LONG, POINTER, POINTER, returns=INT)
+_getpeername = function("getpeername", LONG, POINTER, POINTER, returns=INT)
+_recvmsg = function("recvmsg", LONG, POINTER, LONG)
+_tee = function("tee", LONG, LONG, LONG, LONG)
+# struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+_MESSAGE = Format("<QI4xQQQQi4x")
+_IOVEC = Format("<2Q")
 _open: dict[int, Borrowed] = {}  # by id, oldest first
 _pidfds: dict[int, int] = {}  # a pidfd means one process for ever; of a dead one it says ESRCH, and is opened anew
 
 
 def _call(result: int) -> int:
     if result < 0:
-        number = ctypes.get_errno()
+        number = get_errno()
         raise OSError(number, os.strerror(number))
     return result
 
@@ -61,20 +71,6 @@ def _borrow(pid: int, fd: int) -> int:
             raise
     os.close(_pidfds.pop(pid))
     return _call(_syscall(PIDFD_GETFD, _pidfd(pid), fd, 0))
-
-
-class Message(ctypes.Structure):
-    """struct msghdr."""
-
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("namelen", ctypes.c_uint32),
-        ("iov", ctypes.c_void_p),
-        ("iovlen", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("controllen", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
 
 
 class Peeked(tuple[bytes, bytes, bytes, int]):
@@ -158,8 +154,8 @@ class Borrowed:
 
         Source:  fstatfs(2), Linux include/uapi/linux/magic.h
         """
-        room = ctypes.create_string_buffer(120)
-        _call(_libc.fstatfs(self.fd, room))
+        room = buffer(120)
+        _call(_fstatfs(self.fd, room))
         return int.from_bytes(room.raw[:8], "little")
 
     def fcntl(self, command: int, arg: int | bytes = 0) -> int | bytes:
@@ -206,24 +202,26 @@ class Borrowed:
 
         Raises:  OSError: as getsockopt(2); ENOTSOCK where it is no socket
         """
-        room = ctypes.create_string_buffer(max(size, 1))
-        length = ctypes.c_uint32(size)
-        _call(_libc.getsockopt(self.fd, level, option, room, ctypes.byref(length)))
-        return room.raw[: length.value]
+        room, length = buffer(max(size, 1)), buffer(4)
+        length.raw = size.to_bytes(4, "little")
+        _call(_getsockopt(self.fd, level, option, room, length))
+        got: bytes = room.raw[: int.from_bytes(length.raw, "little")]
+        return got
 
     def sockname(self) -> bytes:
         """The socket's own address: struct sockaddr, at its true length. It changes nothing."""
-        return self._address(_libc.getsockname)
+        return self._address(_getsockname)
 
     def peername(self) -> bytes:
         """The address at the other end; raises ENOTCONN where there is none. It changes nothing."""
-        return self._address(_libc.getpeername)
+        return self._address(_getpeername)
 
     def _address(self, ask: Callable[..., int]) -> bytes:
-        room = ctypes.create_string_buffer(256)
-        length = ctypes.c_uint32(256)
-        _call(ask(self.fd, room, ctypes.byref(length)))
-        return room.raw[: min(length.value, 256)]
+        room, length = buffer(256), buffer(4)
+        length.raw = (256).to_bytes(4, "little")
+        _call(ask(self.fd, room, length))
+        got: bytes = room.raw[: min(int.from_bytes(length.raw, "little"), 256)]
+        return got
 
     def peek(self, size: int, control: int = 0, flags: int = 0) -> Peeked:
         """The next message, or the stream as far as one receive goes, left in the queue. It never waits.
@@ -234,22 +232,13 @@ class Borrowed:
         Raises:  OSError: EAGAIN the queue is empty; else as recvmsg(2)
         Source:  recvmsg(2), Linux net/unix/af_unix.c unix_peek_fds, net/core/scm.c scm_detach_fds
         """
-        data = ctypes.create_string_buffer(max(size, 1))
-        name = ctypes.create_string_buffer(256)
-        ancillary = ctypes.create_string_buffer(max(control, 1))
-        iov = (ctypes.c_size_t * 2)(ctypes.addressof(data), size)
-        message = Message(
-            ctypes.addressof(name), 256, ctypes.addressof(iov), 1, ctypes.addressof(ancillary) if control else None, control, 0
-        )
-        got = _call(_libc.recvmsg(self.fd, ctypes.byref(message), flags | MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC))
-        return Peeked(
-            (
-                data.raw[: min(got, size)],
-                ancillary.raw[: message.controllen],
-                name.raw[: message.namelen],
-                message.flags & ~MSG_CMSG_CLOEXEC,
-            )
-        )
+        data, name, ancillary, iov = buffer(max(size, 1)), buffer(256), buffer(max(control, 1)), buffer(_IOVEC.size)
+        _IOVEC.pack_into(iov, 0, addressof(data), size)
+        message = buffer(_MESSAGE.size)
+        _MESSAGE.pack_into(message, 0, addressof(name), 256, addressof(iov), 1, addressof(ancillary) if control else 0, control, 0)
+        got = _call(_recvmsg(self.fd, message, flags | MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC))
+        _, name_size, _, _, _, control_size, said = _MESSAGE.unpack(message)
+        return Peeked((data.raw[: min(got, size)], ancillary.raw[:control_size], name.raw[:name_size], said & ~MSG_CMSG_CLOEXEC))
 
     # --- pipes
 
@@ -261,7 +250,7 @@ class Borrowed:
         """
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            return _call(_libc.tee(self.fd, writer, ctypes.c_size_t(1), 2)) == 0  # SPLICE_F_NONBLOCK
+            return _call(_tee(self.fd, writer, 1, 2)) == 0  # SPLICE_F_NONBLOCK
         except BlockingIOError:
             return False
         finally:
@@ -285,7 +274,7 @@ class Borrowed:
         try:
             if int(fcntl.fcntl(reader, F_GETPIPE_SZ)) < size:
                 fcntl.fcntl(writer, F_SETPIPE_SZ, size)
-            _call(_libc.tee(self.fd, writer, ctypes.c_size_t(1 << 30), 2))  # SPLICE_F_NONBLOCK
+            _call(_tee(self.fd, writer, 1 << 30, 2))  # SPLICE_F_NONBLOCK
             left = int.from_bytes(fcntl.ioctl(reader, FIONREAD, bytes(4)), "little")
             out = []
             while left:

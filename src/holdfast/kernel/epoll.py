@@ -6,15 +6,14 @@ by now.
 
 from __future__ import annotations
 
-import ctypes
 import os
 
+from holdfast.kernel.libc import LONG, POINTER, function, get_errno
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 
 KCMP_EPOLL_TFD = 7
 
-_syscall = ctypes.CDLL(None, use_errno=True).syscall
-_long = ctypes.c_long
+_syscall = function("syscall", LONG, LONG, LONG, LONG, LONG, POINTER)
 
 
 def watches(pid: int, fd: int, holder: int, epoll: int, number: int, nth: int) -> bool:
@@ -24,10 +23,10 @@ def watches(pid: int, fd: int, holder: int, epoll: int, number: int, nth: int) -
     Raises:  OSError: ENOENT there is no such line; EOPNOTSUPP a kernel without CONFIG_EPOLL; EPERM
     Source:  kcmp(2) KCMP_EPOLL_TFD, Linux fs/eventpoll.c get_epoll_tfile_raw_ptr
     """
-    slot = (ctypes.c_uint32 * 3)(epoll, number, nth)
-    where = ctypes.c_void_p(ctypes.addressof(slot))
-    got: int = _syscall(_long(NUMBERS["kcmp"]), _long(pid), _long(holder), _long(KCMP_EPOLL_TFD), _long(fd), where)
+    # struct kcmp_epoll_slot: efd, tfd, toff
+    slot = b"".join([n.to_bytes(4, "little") for n in (epoll, number, nth)])
+    got = _syscall(NUMBERS["kcmp"], pid, holder, KCMP_EPOLL_TFD, fd, slot)
     if got < 0:
-        error = ctypes.get_errno()
+        error = get_errno()
         raise OSError(error, os.strerror(error))
     return got == 0

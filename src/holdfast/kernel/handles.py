@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
+
+from holdfast.kernel.libc import INT, LONG, POINTER, buffer, function, get_errno
 
 O_PATH, O_CLOEXEC = 0o10000000, 0o2000000
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_open_by_handle_at = function("open_by_handle_at", LONG, POINTER, LONG, returns=INT)
 
 
 def path_of(mount_point: bytes, kind: int, handle: bytes) -> bytes:
@@ -19,10 +20,11 @@ def path_of(mount_point: bytes, kind: int, handle: bytes) -> bytes:
     """
     mount = os.open(mount_point, os.O_RDONLY | O_CLOEXEC)
     try:
-        raw = ctypes.create_string_buffer(len(handle).to_bytes(4, "little") + kind.to_bytes(4, "little", signed=True) + handle)
-        fd = _libc.open_by_handle_at(mount, raw, O_PATH | O_CLOEXEC)
+        raw = buffer(8 + len(handle))
+        raw.raw = len(handle).to_bytes(4, "little") + kind.to_bytes(4, "little", signed=True) + handle
+        fd = _open_by_handle_at(mount, raw, O_PATH | O_CLOEXEC)
         if fd < 0:
-            error = ctypes.get_errno()
+            error = get_errno()
             raise OSError(error, os.strerror(error))
         try:
             return os.readlink(b"/proc/self/fd/%d" % fd)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
+from holdfast.kernel.libc import LONG, function, refused
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
 
 TYPE_CHECKING = False
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 VM, FILES, FS, SIGHAND, IO, SYSVSEM = 1, 2, 3, 4, 5, 6
 
-_syscall = ctypes.CDLL(None, use_errno=True).syscall
-_long = ctypes.c_long
+_syscall = function("syscall", LONG, LONG, LONG, LONG, LONG, LONG)
 
 
 def order(a: int, b: int, what: int) -> int:
@@ -24,10 +23,9 @@ def order(a: int, b: int, what: int) -> int:
     Raises:  OSError: ESRCH, a task is gone; EPERM, it may not be looked into; ENOSYS, a kernel without CONFIG_KCMP
     Source:  kcmp(2)
     """
-    got: int = _syscall(_long(NUMBERS["kcmp"]), _long(a), _long(b), _long(what), _long(0), _long(0))
+    got = _syscall(NUMBERS["kcmp"], a, b, what, 0, 0)
     if got < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"kcmp of tasks {a} and {b}: {os.strerror(code)}")
+        raise refused(f"kcmp of tasks {a} and {b}")
     return got
 
 

@@ -6,21 +6,19 @@ Source:  ioctl_pagemap_scan(2); commit 52526ca7fdb9 ("fs/proc/task_mmu: implemen
 
 from __future__ import annotations
 
-import ctypes
 import os
-from ctypes import addressof, c_uint64
+from struct import Struct as Format
 
+from holdfast.kernel.libc import addressof, buffer
 from holdfast.tracee import ptrace
 
 PAGE = 4096
 SCAN = 0xC0606610
 WRITTEN, FILE, PRESENT, SWAPPED, PFNZERO = 2, 4, 8, 16, 32
 TOP = 0x7FFFFFFFF000
-_FIELDS = "size flags start end walk_end vec vec_len max_pages category_inverted category_mask category_anyof_mask return_mask".split()
-
-
-class _Args(ctypes.Structure):
-    _fields_ = [(n, c_uint64) for n in _FIELDS]
+# struct pm_scan_arg: size flags start end walk_end vec vec_len max_pages category_inverted category_mask category_anyof_mask return_mask
+_ARGS = Format("<12Q")
+_REGION = Format("<3Q")  # struct page_region: start, end, categories
 
 
 def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> list[tuple[int, int]]:
@@ -55,32 +53,25 @@ def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> l
 
 
 def _scan(fd: int, start: int, end: int, shared: bool) -> list[tuple[int, int]]:
-    room = 4096
-    vec = (c_uint64 * (3 * room))()
     unwanted = PFNZERO if shared else FILE | PFNZERO
-    args = _Args(
-        size=96,
-        start=start,
-        end=end,
-        vec=addressof(vec),
-        vec_len=room,
-        category_inverted=unwanted,
-        category_mask=unwanted,
-        category_anyof_mask=PRESENT | SWAPPED,
-        return_mask=PRESENT,
-    )
+    room = 256  # most processes have fewer; each page of room costs a fault
+    args, regions = buffer(_ARGS.size), buffer(room * _REGION.size)
     out: list[tuple[int, int]] = []
-    while args.start < end:
+    while start < end:
+        _ARGS.pack_into(args, 0, 96, 0, start, end, 0, addressof(regions), room, 0, unwanted, unwanted, PRESENT | SWAPPED, PRESENT)
         got = ptrace.ioctl(fd, SCAN, addressof(args))
-        for i in range(got):
-            a, b = vec[3 * i], vec[3 * i + 1]
+        for a, b, _ in _REGION.iter_unpack(memoryview(regions)[: got * _REGION.size]):
             if out and out[-1][1] == a:
                 out[-1] = (out[-1][0], b)
             else:
                 out.append((a, b))
-        if args.walk_end <= args.start:
+        walked = _ARGS.unpack_from(args)[4]
+        if walked <= start:
             break
-        args.start = args.walk_end
+        start = walked
+        if got == room and room < 8192:
+            room = 8192
+            regions = buffer(room * _REGION.size)
     return out
 
 

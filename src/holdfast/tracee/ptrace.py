@@ -1,13 +1,18 @@
-"""ptrace(2) and the calls beside it that the standard library lacks, as thin functions on ctypes.
+"""ptrace(2) and the calls beside it that the standard library lacks, as thin functions on the C library.
 
 Every function raises OSError with the errno; ESRCH means that the task died or was killed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-from ctypes import POINTER, addressof, byref, c_int, c_long, c_size_t, c_ssize_t, c_uint64, c_ulong, c_void_p, sizeof
+from struct import Struct as Format
+
+from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WALL = 0x40000000
 CONT, DETACH, SYSCALL, SETOPTIONS, GETEVENTMSG, GETSIGINFO = 7, 17, 24, 0x4200, 0x4201, 0x4202
@@ -18,29 +23,12 @@ O_TRACESYSGOOD, O_EXITKILL, O_SUSPEND_SECCOMP = 0x1, 0x100000, 0x200000
 EVENT_STOP = 128
 PEEK_SHARED = 1
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_ptrace = _libc.ptrace
-_ptrace.restype = c_long
-_ptrace.argtypes = [c_long, c_long, c_void_p, c_void_p]
-_syscall = _libc.syscall
-_syscall.restype = c_long
-_readv = _libc.process_vm_readv
-_readv.restype = c_ssize_t
-_writev = _libc.process_vm_writev
-_writev.restype = c_ssize_t
-
-
-class _Iovec(ctypes.Structure):
-    _fields_ = [("base", c_void_p), ("length", c_size_t)]
-
-
-for _f in (_readv, _writev):
-    _f.argtypes = [c_long, POINTER(_Iovec), c_ulong, POINTER(_Iovec), c_ulong, c_ulong]
-
-
-def _fail(what: str, tid: int) -> None:
-    code = ctypes.get_errno()
-    raise OSError(code, f"{what} of task {tid}: {os.strerror(code)}")
+_ptrace = function("ptrace", LONG, LONG, POINTER, POINTER)
+_syscall = function("syscall", LONG, LONG, LONG, LONG, LONG, LONG)
+_readv = function("process_vm_readv", LONG, POINTER, LONG, POINTER, LONG, LONG)
+_writev = function("process_vm_writev", LONG, POINTER, LONG, POINTER, LONG, LONG)
+_ioctl = function("ioctl", LONG, LONG, POINTER, returns=INT)
+_IOVEC = Format("<2Q")  # struct iovec: base, length
 
 
 def request(op: int, tid: int, addr: int = 0, data: int = 0) -> int:
@@ -48,25 +36,33 @@ def request(op: int, tid: int, addr: int = 0, data: int = 0) -> int:
 
     Raises:  OSError: ESRCH, the task is gone or not stopped; EPERM, it may not be traced by us
     """
-    got: int = _ptrace(op, tid, addr, data)
+    got = _ptrace(op, tid, addr, data)
     if got == -1:
-        _fail(f"ptrace request {op:#x}", tid)
+        raise refused(f"ptrace request {op:#x} of task {tid}")
     return got
 
 
 def syscall(number: int, *args: int) -> int:
-    """A raw system call in our own process."""
-    got: int = _syscall(c_long(number), *[c_long(a) for a in args])
+    """A raw system call in our own process, with at most five arguments."""
+    got = _syscall(number, *args, *(0,) * (5 - len(args)))
     if got == -1:
-        code = ctypes.get_errno()
-        raise OSError(code, f"syscall {number}: {os.strerror(code)}")
+        raise refused(f"syscall {number}")
     return got
 
 
-_regs_buf = ctypes.create_string_buffer(27 * 8)
-_regs_iov = _Iovec(addressof(_regs_buf), 27 * 8)
-_xstate_buf = ctypes.create_string_buffer(1 << 16)
-_word = c_uint64()
+_REGS = 27 * 8
+_regs = buffer(_REGS)
+_xstate = buffer(1 << 14)  # with AMX, the largest so far, it is 11 KiB
+_word = buffer(8)
+_iov = buffer(_IOVEC.size)  # the kernel writes the length back
+
+
+def _regset(op: int, tid: int, which: int, room: int, size: int) -> int:
+    # how much of a register set was read or written
+    _IOVEC.pack_into(_iov, 0, room, size)
+    request(op, tid, which, addressof(_iov))
+    length: int = _IOVEC.unpack_from(_iov)[1]
+    return length
 
 
 def get_registers(tid: int) -> bytes:
@@ -74,48 +70,44 @@ def get_registers(tid: int) -> bytes:
 
     Raises:  OSError: EIO, this is a 32-bit task
     """
-    _regs_iov.length = 27 * 8
-    request(GETREGSET, tid, NT_PRSTATUS, addressof(_regs_iov))
-    if _regs_iov.length != 27 * 8:
-        raise OSError(5, f"task {tid} is a 32-bit task: its register set has {_regs_iov.length} bytes")
-    return _regs_buf.raw
+    size = _regset(GETREGSET, tid, NT_PRSTATUS, addressof(_regs), _REGS)
+    if size != _REGS:
+        raise OSError(5, f"task {tid} is a 32-bit task: its register set has {size} bytes")
+    raw: bytes = _regs.raw
+    return raw
 
 
 def set_registers(tid: int, raw: bytes) -> None:
     """Set the general registers of a stopped thread."""
-    _regs_buf.raw = raw
-    _regs_iov.length = 27 * 8
-    request(SETREGSET, tid, NT_PRSTATUS, addressof(_regs_iov))
+    _regs.raw = raw
+    _regset(SETREGSET, tid, NT_PRSTATUS, addressof(_regs), _REGS)
 
 
 def get_xstate(tid: int) -> bytes:
     """The extended state (XSAVE standard format) of a stopped thread."""
-    iov = _Iovec(addressof(_xstate_buf), len(_xstate_buf))
-    request(GETREGSET, tid, NT_X86_XSTATE, addressof(iov))
-    return ctypes.string_at(_xstate_buf, iov.length)
+    room = _xstate
+    while (size := _regset(GETREGSET, tid, NT_X86_XSTATE, addressof(room), len(room))) == len(room):
+        room = buffer(2 * len(room))
+    return bytes(memoryview(room)[:size])
 
 
 def set_xstate(tid: int, raw: bytes) -> None:
     """Set the extended state of a stopped thread."""
-    buf = ctypes.create_string_buffer(raw, len(raw))
-    iov = _Iovec(addressof(buf), len(raw))
-    request(SETREGSET, tid, NT_X86_XSTATE, addressof(iov))
+    room = buffer(len(raw))
+    room.raw = raw
+    _regset(SETREGSET, tid, NT_X86_XSTATE, addressof(room), len(raw))
 
 
 def get_sigmask(tid: int) -> int:
     """The blocked signals of a stopped thread; inside sigsuspend, ppoll and the like, those it had before."""
     request(GETSIGMASK, tid, 8, addressof(_word))
-    return _word.value
+    return int.from_bytes(_word.raw, "little")
 
 
 def set_sigmask(tid: int, mask: int) -> None:
     """Set the blocked signals of a stopped thread."""
-    _word.value = mask
+    _word.raw = mask.to_bytes(8, "little")
     request(SETSIGMASK, tid, 8, addressof(_word))
-
-
-class _PeekArgs(ctypes.Structure):
-    _fields_ = [("offset", c_uint64), ("flags", ctypes.c_uint32), ("count", ctypes.c_int32)]
 
 
 def has_io_ports(tid: int) -> bool:
@@ -123,12 +115,14 @@ def has_io_ports(tid: int) -> bool:
 
     Source:  Linux arch/x86/kernel/ptrace.c, the regset NT_386_IOPERM is there only for a thread with a bitmap
     """
-    iov = _Iovec(addressof(_xstate_buf), len(_xstate_buf))
     try:
-        request(GETREGSET, tid, NT_386_IOPERM, addressof(iov))
+        return _regset(GETREGSET, tid, NT_386_IOPERM, addressof(_xstate), len(_xstate)) > 0
     except OSError:
         return False  # ENXIO: no bitmap; EINVAL, ENODEV: a kernel that gives none
-    return bool(iov.length)
+
+
+_PEEK = Format("<QIi")  # struct ptrace_peeksiginfo_args: offset, flags, how many
+_siginfo = buffer(128 * 32)
 
 
 def pending_signals(tid: int, shared: bool) -> tuple[bytes, ...]:
@@ -137,23 +131,18 @@ def pending_signals(tid: int, shared: bool) -> tuple[bytes, ...]:
     Shape:   each 128 bytes, struct siginfo
     """
     out: list[bytes] = []
-    buf = ctypes.create_string_buffer(128 * 32)
+    args = buffer(_PEEK.size)
     while True:
-        args = _PeekArgs(len(out), PEEK_SHARED if shared else 0, 32)
-        got = request(PEEKSIGINFO, tid, addressof(args), addressof(buf))
-        out += [buf.raw[i * 128 : i * 128 + 128] for i in range(got)]
+        _PEEK.pack_into(args, 0, len(out), PEEK_SHARED if shared else 0, 32)
+        got = request(PEEKSIGINFO, tid, addressof(args), addressof(_siginfo))
+        if got:
+            raw = _siginfo.raw
+            out += [raw[i * 128 : i * 128 + 128] for i in range(got)]
         if got < 32:
             return tuple(out)
 
 
-class _Rseq(ctypes.Structure):
-    _fields_ = [
-        ("pointer", c_uint64),
-        ("size", ctypes.c_uint32),
-        ("signature", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
-    ]
+_RSEQ = Format("<Q4I")  # struct ptrace_rseq_configuration: pointer, size, signature, flags, pad
 
 
 def rseq_configuration(tid: int) -> tuple[int, int, int]:
@@ -161,13 +150,13 @@ def rseq_configuration(tid: int) -> tuple[int, int, int]:
 
     Raises:  OSError: EIO, this kernel has no PTRACE_GET_RSEQ_CONFIGURATION (before 5.13, or no CONFIG_RSEQ)
     """
-    conf = _Rseq()
-    request(GET_RSEQ_CONFIGURATION, tid, sizeof(conf), addressof(conf))
-    return conf.pointer, conf.size, conf.signature
+    conf = buffer(_RSEQ.size)
+    request(GET_RSEQ_CONFIGURATION, tid, _RSEQ.size, addressof(conf))
+    pointer, size, signature, _, _ = _RSEQ.unpack(conf)
+    return pointer, size, signature
 
 
-class _Dispatch(ctypes.Structure):
-    _fields_ = [("mode", c_uint64), ("selector", c_uint64), ("offset", c_uint64), ("length", c_uint64)]
+_DISPATCH = Format("<4Q")  # struct ptrace_sud_config: mode, selector, offset, length
 
 
 def syscall_user_dispatch(tid: int) -> tuple[int, int, int, int]:
@@ -175,9 +164,10 @@ def syscall_user_dispatch(tid: int) -> tuple[int, int, int, int]:
 
     Raises:  OSError: EIO, this kernel has no PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG (before 6.4)
     """
-    conf = _Dispatch()
-    request(GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(conf), addressof(conf))
-    return conf.mode, conf.selector, conf.offset, conf.length
+    conf = buffer(_DISPATCH.size)
+    request(GET_SYSCALL_USER_DISPATCH_CONFIG, tid, _DISPATCH.size, addressof(conf))
+    mode, selector, offset, length = _DISPATCH.unpack(conf)
+    return mode, selector, offset, length
 
 
 def robust_list(tid: int) -> tuple[int, int]:
@@ -185,9 +175,11 @@ def robust_list(tid: int) -> tuple[int, int]:
 
     Source:  get_robust_list(2)
     """
-    head, length = c_uint64(), c_uint64()
-    syscall(274, tid, addressof(head), addressof(length))
-    return head.value, length.value
+    pair = buffer(16)  # head, length
+    at = addressof(pair)
+    syscall(274, tid, at, at + 8)
+    head, length = _IOVEC.unpack(pair)
+    return head, length
 
 
 def read_memory(tid: int, addr: int, size: int) -> bytes:
@@ -195,14 +187,14 @@ def read_memory(tid: int, addr: int, size: int) -> bytes:
 
     Raises:  OSError: EFAULT, part of the range is not mapped readable
     """
-    buf = ctypes.create_string_buffer(size)
-    local, remote = _Iovec(addressof(buf), size), _Iovec(addr, size)
-    got: int = _readv(tid, byref(local), 1, byref(remote), 1, 0)
+    room = buffer(size)
+    got = _readv(tid, _IOVEC.pack(addressof(room), size), 1, _IOVEC.pack(addr, size), 1, 0)
     if got != size:
         if got < 0:
-            _fail(f"reading {size} bytes at {addr:#x}", tid)
+            raise refused(f"reading {size} bytes at {addr:#x} of task {tid}")
         raise OSError(14, f"reading {size} bytes at {addr:#x} of task {tid}: only {got} could be read")
-    return buf.raw
+    raw: bytes = room.raw
+    return raw
 
 
 def write_memory(tid: int, addr: int, data: bytes) -> None:
@@ -212,12 +204,12 @@ def write_memory(tid: int, addr: int, data: bytes) -> None:
     """
     if not data:
         return
-    buf = ctypes.create_string_buffer(data, len(data))
-    local, remote = _Iovec(addressof(buf), len(data)), _Iovec(addr, len(data))
-    got: int = _writev(tid, byref(local), 1, byref(remote), 1, 0)
+    room = buffer(len(data))
+    room.raw = data
+    got = _writev(tid, _IOVEC.pack(addressof(room), len(data)), 1, _IOVEC.pack(addr, len(data)), 1, 0)
     if got != len(data):
         if got < 0:
-            _fail(f"writing {len(data)} bytes at {addr:#x}", tid)
+            raise refused(f"writing {len(data)} bytes at {addr:#x} of task {tid}")
         raise OSError(14, f"writing {len(data)} bytes at {addr:#x} of task {tid}: only {got} could be written")
 
 
@@ -240,13 +232,12 @@ def transfer(tid: int, into_task: bool, local: int, ranges: list[tuple[int, int]
     for i in range(0, len(ranges), 512):
         part = ranges[i : i + 512]
         size = sum(n for _, n in part)
-        mine = _Iovec(local, size)
-        theirs = (_Iovec * len(part))(*[_Iovec(a, n) for a, n in part])
-        got: int = move(tid, byref(mine), 1, theirs, len(part), 0)
+        theirs = b"".join([_IOVEC.pack(a, n) for a, n in part])
+        got = move(tid, _IOVEC.pack(local, size), 1, theirs, len(part), 0)
         if got != size:
             # a single call moves at most 2 GiB less a page (read(2), Notes): go range by range
             if got < 0:
-                _fail(f"copying {size} bytes", tid)
+                raise refused(f"copying {size} bytes of task {tid}")
             for a, n in part:
                 _transfer_one(move, tid, local, a, n)
                 local += n
@@ -254,13 +245,12 @@ def transfer(tid: int, into_task: bool, local: int, ranges: list[tuple[int, int]
         local += size
 
 
-def _transfer_one(move: ctypes._NamedFuncPointer, tid: int, local: int, addr: int, size: int) -> None:
+def _transfer_one(move: Callable[..., int], tid: int, local: int, addr: int, size: int) -> None:
     done = 0
     while done < size:
-        mine, theirs = _Iovec(local + done, size - done), _Iovec(addr + done, size - done)
-        got: int = move(tid, byref(mine), 1, byref(theirs), 1, 0)
+        got = move(tid, _IOVEC.pack(local + done, size - done), 1, _IOVEC.pack(addr + done, size - done), 1, 0)
         if got <= 0:
-            _fail(f"copying {size - done} bytes at {addr + done:#x}", tid)
+            raise refused(f"copying {size - done} bytes at {addr + done:#x} of task {tid}")
         done += got
 
 
@@ -280,15 +270,9 @@ def pidfd_getfd(pidfd: int, fd: int) -> int:
     return syscall(438, pidfd, fd, 0)
 
 
-_ioctl = _libc.ioctl
-_ioctl.restype = c_int
-_ioctl.argtypes = [c_int, c_ulong, c_void_p]
-
-
 def ioctl(fd: int, op: int, address: int) -> int:
     """An ioctl with a pointer argument; releases the interpreter lock while it runs."""
-    got: int = _ioctl(fd, op, address)
+    got = _ioctl(fd, op, address)
     if got < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"ioctl {op:#x}: {os.strerror(code)}")
+        raise refused(f"ioctl {op:#x}")
     return got
