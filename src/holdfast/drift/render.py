@@ -1,13 +1,9 @@
-"""A comparison of two kernels as text, plain values, SARIF or KTAP; computes nothing.
-
-Source:  SARIF 2.1.0 (OASIS), Documentation/dev-tools/ktap.rst
-"""
+"""A comparison of two kernels as text, plain values, SARIF or KTAP; computes nothing."""
 
 from __future__ import annotations
 
-import json
-
 from holdfast.drift.judge import VERDICTS, Judged, Judgement, Massacre, sentence
+from holdfast.report import as_ktap, as_sarif
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +13,6 @@ if TYPE_CHECKING:
     from holdfast.model.finding import Finding
 
 _MARK = {"added": "+", "removed": "-", "retyped": "~", "renumbered": "#", "moved": ">"}
-_LEVEL = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "none": "none"}
 
 
 def summary(judgement: Judgement, failing: Iterable[str]) -> str:
@@ -100,34 +95,21 @@ def facts(judgement: Judgement, found: Iterable[Finding]) -> dict[str, Any]:
 
 def sarif(found: Iterable[Finding]) -> str:
     """The findings that are not green as a SARIF log; a result's place is the kernel's file."""
-    listed = [f for f in found if f.severity != "none"]
-    rules = sorted({f.code for f in listed})
-    results: list[dict[str, Any]] = []
-    for f in listed:
-        result: dict[str, Any] = {
-            "ruleId": f.code,
-            "ruleIndex": rules.index(f.code),
-            "level": _LEVEL[f.severity],
-            "message": {"text": f"{f.verdict}: {f.what}" + (f". {f.do}" if f.do else "")},
-            "partialFingerprints": {"holdfast/v1": f"{f.code}/{f.subject}"},
-            "properties": {"verdict": f.verdict, "subject": f.subject, "kernel": f.kernel, **dict(f.facts)},
-            "locations": [{"logicalLocations": [{"fullyQualifiedName": f.subject, "kind": "member"}]}],
-        }
-        if f.where:
-            result["locations"][0]["physicalLocation"] = {"artifactLocation": {"uri": f.where, "uriBaseId": "KERNEL"}}
-        results.append(result)
-    log = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "holdfast drift", "rules": [{"id": r, "name": r.replace(".", "_")} for r in rules]}},
-                "originalUriBaseIds": {"KERNEL": {"description": {"text": "the root of the kernel's source tree"}}},
-                "results": results,
-            }
-        ],
-    }
-    return json.dumps(log, indent=2, sort_keys=True) + "\n"
+    items = [
+        as_sarif.Item(
+            f,
+            f.code,
+            f"{f.code}/{f.subject}",
+            f.where,
+            "KERNEL" if f.where else "",
+            f.subject,
+            "member",
+            properties=(("verdict", f.verdict), ("subject", f.subject), ("kernel", f.kernel), *f.facts),
+        )
+        for f in found
+        if f.severity != "none"
+    ]
+    return as_sarif.render("holdfast drift", items, bases={"KERNEL": "the root of the kernel's source tree"})
 
 
 def ktap(judgement: Judgement, failing: Iterable[str]) -> str:
@@ -136,15 +118,9 @@ def ktap(judgement: Judgement, failing: Iterable[str]) -> str:
     groups: dict[str, list[Judged]] = {}
     for j in judgement.all():
         groups.setdefault(j.change.holder, []).append(j)
-    lines = ["KTAP version 1", f"1..{len(groups)}"]
-    for number, (holder, parts) in enumerate(sorted(groups.items()), 1):
-        lines += ["    KTAP version 1", f"    1..{len(parts)}"]
-        for n, j in enumerate(parts, 1):
-            result = "not ok" if j.verdict in bad else "ok"
-            lines.append(f"    {result} {n} {_word(j.change.name)} # {j.verdict}: {sentence(j).replace('#', ' ')}")
-        lines.append(f"{'not ok' if any(p.verdict in bad for p in parts) else 'ok'} {number} {_word(holder)}")
-    return "\n".join(lines) + "\n"
-
-
-def _word(name: str) -> str:
-    return name.replace("#", "_").replace("\n", " ")
+    return as_ktap.render(
+        as_ktap.Test(
+            holder, inside=tuple(as_ktap.Test(j.change.name, j.verdict not in bad, note=f"{j.verdict}: {sentence(j)}") for j in parts)
+        )
+        for holder, parts in sorted(groups.items())
+    )

@@ -110,7 +110,7 @@ def _result(item: Item, index: int) -> dict[str, Any]:
         "ruleIndex": index,
         "kind": kind,
         "level": LEVEL[f.severity] if kind == "fail" else "none",
-        "message": {"text": item.text or f"{f.verdict}: {f.what}" + (f" Do: {f.do}" if f.do else "")},
+        "message": {"text": item.text or f"{f.verdict}: {f.what}" + (f". Do: {f.do}" if f.do else "")},
         "partialFingerprints": {"holdfast/v1": item.mark},
     }
     place: dict[str, Any] = {}

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 from holdfast.tags.evaluate import ORDER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.model.finding import Finding
     from holdfast.tags.evaluate import Judged
-
-_LEVEL = {"none": "none", "low": "note", "medium": "warning", "high": "error", "critical": "error"}
 
 
 def verdict(parts: Iterable[Judged]) -> str:
@@ -61,49 +56,23 @@ def facts(parts: Sequence[tuple[str, Judged]], *, options: bool = False) -> dict
 
 
 def sarif(parts: Sequence[tuple[str, Judged]]) -> str:
-    """What is not OK as a SARIF 2.1.0 log; a result's place is the file that was judged.
+    """What is not OK as a SARIF log; a result's place is the file that was judged."""
+    # the other formats do not pay for it
+    from holdfast.report import as_sarif
 
-    Source:  SARIF 2.1.0, OASIS Standard
-    """
-    listed: list[tuple[str, Finding]] = [(where, f) for where, j in parts for f in j.findings if f.verdict != "OK"]
-    rules = sorted({f.subject for _, f in listed})
-    described = {f.subject: f for _, f in listed}
-    results = [
-        {
-            "ruleId": f.subject,
-            "ruleIndex": rules.index(f.subject),
-            "level": _LEVEL[f.severity],
-            "kind": "review" if f.verdict in {"UNKNOWN", "UNTESTED"} else "fail",
-            "message": {"text": f"{f.verdict}: {f.what}" + (f". Do: {f.do}" if f.do else "")},
-            "locations": [
-                {
-                    "physicalLocation": {"artifactLocation": {"uri": where.replace(": ", "#").replace(" ", "%20")}},
-                    "logicalLocations": [{"fullyQualifiedName": f.where or f.subject}],
-                }
-            ],
-            "partialFingerprints": {"holdfast/v1": f"{f.subject}/{f.engine}/{f.fact('effect')}"},
-            "properties": {"verdict": f.verdict, "engine": f.engine, "evidence": f.evidence, "effect": f.fact("effect")},
-        }
+    listed = [(where, f) for where, j in parts for f in j.findings if f.verdict != "OK"]
+    items = [
+        as_sarif.Item(
+            f,
+            f.subject,
+            f"{f.subject}/{f.engine}/{f.fact('effect')}",
+            where.replace(": ", "#"),
+            "",
+            f.where or f.subject,
+            kind="review" if f.verdict in {"UNKNOWN", "UNTESTED"} else "fail",
+            properties=(("verdict", f.verdict), ("engine", f.engine), ("evidence", f.evidence), ("effect", f.fact("effect"))),
+        )
         for where, f in listed
     ]
-    for result in results:
-        if result["kind"] == "review":
-            # SARIF 3.27.10: a level other than none needs kind fail
-            result["level"] = "none"
-    driver = {
-        "name": "holdfast tags",
-        "rules": [
-            {
-                "id": r,
-                "shortDescription": {"text": described[r].why or described[r].what},
-                "help": {"text": f"source: {described[r].source or 'none'}"},
-            }
-            for r in rules
-        ],
-    }
-    log = {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": results, "columnKind": "utf16CodeUnits"}],
-    }
-    return json.dumps(log, indent=2, sort_keys=True) + "\n"
+    rules = [as_sarif.Rule(f.subject, f.why or f.what, f"source: {f.source or 'none'}") for _, f in listed]
+    return as_sarif.render("holdfast tags", items, rules)

@@ -6,6 +6,7 @@ import json
 
 from holdfast.drift import judge, render
 from tests.unit.drift.test_judge import NOBODY, leaf, ledger, row, snapshot
+from tests.unit.report import ktap, sarif
 
 OLD = snapshot((6, 1), leaf("a"), leaf("b"), leaf("kept"))
 NEW = snapshot((6, 12), leaf("b", "long"), leaf("fresh"), leaf("kept"))
@@ -34,16 +35,15 @@ def test_facts_are_plain_and_the_worst_comes_first() -> None:
 
 
 def test_sarif_holds_what_is_not_green() -> None:
-    log = json.loads(render.sarif(FOUND))
-    assert log["version"] == "2.1.0"
-    (run,) = log["runs"]
+    run = sarif.read(render.sarif(FOUND))
     assert [(r["ruleId"], r["level"]) for r in run["results"]] == [("drift.struct.added", "error"), ("drift.struct.removed", "error")]
-    assert [run["tool"]["driver"]["rules"][r["ruleIndex"]]["id"] for r in run["results"]] == [r["ruleId"] for r in run["results"]]
-    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "fs/s.c"
+    artifact = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert artifact == {"uri": "fs/s.c", "uriBaseId": "KERNEL"}
+    assert run["results"][0]["locations"][0]["logicalLocations"] == [{"fullyQualifiedName": "s.fresh", "kind": "member"}]
 
 
 def test_ktap_counts_and_fails_what_fails() -> None:
-    lines = render.ktap(JUDGEMENT, ["silent"]).splitlines()
-    assert lines[:4] == ["KTAP version 1", "1..1", "    KTAP version 1", "    1..3"]
-    results = [line.split(" # ")[0].strip() for line in lines[4:]]
-    assert results == ["not ok 1 s.fresh", "ok 2 s.a", "ok 3 s.b", "not ok 1 s"]
+    (holder,) = ktap.read(render.ktap(JUDGEMENT, ["silent"]))
+    assert (holder.name, holder.ok) == ("s", False)
+    assert [(t.name, t.ok) for t in holder.inside] == [("s.fresh", False), ("s.a", True), ("s.b", True)]
+    assert holder.inside[0].note.startswith("silent: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from holdfast.tags import evaluate, render, table
+from tests.unit.report import sarif
 
 KEYS = ["fd:anon_inode:[io_uring]", "fd:regular", "fd:brand-new"]
 
@@ -33,10 +34,10 @@ def test_plain_values_are_json() -> None:
 
 
 def test_sarif_has_a_rule_a_place_and_a_fingerprint_for_each_result() -> None:
-    run = json.loads(render.sarif(parts()))["runs"][0]
-    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    run = sarif.read(render.sarif(parts()))
     assert [(r["ruleId"], r["level"], r["kind"]) for r in run["results"]] == [
         ("runtime.fd_io_uring", "note", "fail"),
         ("fd:brand-new", "none", "review"),
     ]
-    assert all(ids[r["ruleIndex"]] == r["ruleId"] and r["partialFingerprints"] and r["locations"] for r in run["results"])
+    assert all(r["partialFingerprints"] for r in run["results"])
+    assert [r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in run["results"]] == ["pid%201", "pid%201"]
