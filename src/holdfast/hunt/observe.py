@@ -48,7 +48,6 @@ _TEXTS = (
     "oom_score_adj",
     "coredump_filter",
     "personality",
-    "timerslack_ns",
     "cmdline",
     "environ",
     "auxv",
@@ -110,11 +109,11 @@ def _process(label: str, pid: int) -> Iterator[tuple[str, Sight]]:
         return
     for name in _TEXTS + _MAPS:
         text = _read(f"{root}/{name}")
-        if name != "timerslack_ns":
-            yield (
-                f"{label}.{name}",
-                Sight("proc", "proc", name, text.replace("\0", "\\0") if name != "auxv" else _digest(text.encode("latin1"))),
-            )
+        if name == "auxv":
+            text = _digest(text.encode("latin1"))
+        elif name == "autogroup":
+            text = re.sub(r"autogroup-\d+", "autogroup", text)  # every session has one of its own, with a number
+        yield f"{label}.{name}", Sight("proc", "proc", name, text.strip().replace("\0", "\\0"))
     for name in _LINKS:
         yield f"{label}.{name}", Sight("proc", "proc", name, _link(f"{root}/{name}"))
     for name in sorted(os.listdir(f"{root}/ns")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from holdfast.drift.ledger import UNDECIDED
+from holdfast.hunt import places
 from holdfast.hunt.observe import Sight
 from holdfast.hunt.verdict import Proof
 
@@ -67,6 +68,7 @@ class Judge:
 
     def __init__(self, ledger: Ledger, version: Sequence[int]) -> None:
         self.ledger, self.version = ledger, tuple(version)
+        self.places = places.load(ledger.where)
         self._rows: dict[tuple[str, str, str, str], Row] = {}
 
     def row(self, sight: Sight) -> Row:
@@ -93,6 +95,8 @@ class Judge:
             row = self.row(sight)
             if row.decision in FREE or (first is not None and second is not None and _in_time(first, second)):
                 continue
+            if sight.oracle == "kernel" and self._placed(path, first, second, before if first is not None else after):
+                continue
             yield Proof(
                 sight.oracle,
                 path,
@@ -102,6 +106,16 @@ class Judge:
                 "" if row is UNDECIDED and sight.oracle != "kernel" else row.decision,
                 row.carried or row.source,
             )
+
+    def _placed(self, path: str, first: Sight | None, second: Sight | None, look: Mapping[str, Sight]) -> bool:
+        sight = first or second
+        assert sight is not None
+        for place in self.places:
+            if place.holds(path, sight, look):
+                if place.decision in FREE:
+                    return True
+                return first is not None and second is not None and "null" not in (first.value, second.value)
+        return False
 
     def visible(self, without: Mapping[str, Sight], noise: frozenset[str], state: Mapping[str, Sight]) -> tuple[str, ...]:
         """Signatures of the places by which a state can be told from its absence, and that must come back; `noise` differs by itself."""

@@ -27,8 +27,9 @@ from holdfast.prog.text import Parts, Pointer, Ref, Taken
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
-    from holdfast.hunt.engines.contract import Engine
+    from holdfast.hunt.engines.contract import Engine, Said
     from holdfast.hunt.observe import Sight
     from holdfast.hunt.recipe import Recipe
     from holdfast.prog.text import Line, Value
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     Look = dict[str, Sight]
 
 _CONTROLS = 64
+NOTHING = "nothing"
+"""The interface of the recipe that makes no state: what an engine does to a bare subject is told by it alone."""
 
 
 class Unsettable(Exception):
@@ -61,6 +64,7 @@ class Rounds:
         self.judge = Judge(ledger.load(), release.numbers(self.kernel))
         self.program = os.path.join(folder, "subject")
         self._controls: dict[str, _Control] = {}
+        self._plain: dict[str, dict[tuple[str, str], str | None]] = {}
 
     def close(self) -> None:
         """Give back what reading the kernel took."""
@@ -150,22 +154,17 @@ class Rounds:
     def _run(self, recipe: Recipe) -> dict[str, object]:
         before, rest = recipe.lines[: recipe.at], (*recipe.lines[recipe.at :], *recipe.after)
         whole = not recipe.lines[recipe.at :]
-        control = self._control(recipe.make if whole else ())
+        base = recipe.make if whole and recipe.state else ()
+        control = self._control(base)
         with _started(self.program) as subject:
             self._make(subject, before)
             got = self._get(subject, recipe.get)
             look = self.look(subject)
             seen = self.judge.visible(control.look, control.noise, look)
-            folder = os.path.join(self.folder, "round")
-            shutil.rmtree(folder, ignore_errors=True)
-            os.mkdir(folder, 0o700)
-            pids = (subject.pid, *descendants(subject.pid))
-            dumped = self.engine.dump(subject.pid, folder)
-            if dumped.how != "done":
+            dumped, restored = self._checkpoint(subject)
+            if restored is None:
                 return self._refused(subject, look, seen, dumped.how, dumped.words)
-            reap(pids)
-            restored = self.engine.restore(folder)
-            facts = {"dump_ns": dumped.took_ns, "restore_ns": restored.took_ns, "seen": seen}
+            facts: dict[str, Any] = {"dump_ns": dumped.took_ns, "restore_ns": restored.took_ns, "seen": seen}
             if restored.how != "done":
                 return {**facts, "verdict": "failed", "said": restored.words}
             if dumped.warned or restored.warned:
@@ -180,7 +179,12 @@ class Rounds:
             went_on = self._after(subject, rest)
         proofs += self._behaviour(recipe, went_on, rest)
         if proofs:
-            return {**facts, "verdict": "lost", "proofs": tuple(proofs)}
+            common = self._without(base, proofs) if recipe.interface != NOTHING else ()
+            own = tuple(p for p in proofs if p not in common)
+            if common:
+                facts["facts"] = (*facts.get("facts", ()), ("without", " ".join(sorted({p.signature for p in common}))))
+            if own:
+                return {**facts, "verdict": "lost", "proofs": own}
         if not seen:
             seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
         return {**facts, "verdict": "kept" if seen else "blind"}
@@ -195,6 +199,45 @@ class Rounds:
         if changed:
             return {"verdict": "failed", "said": f"it said no, and changed the subject; {words}", "proofs": tuple(changed), "seen": seen}
         return {"verdict": how, "said": words, "seen": seen}
+
+    # What the engine does to a subject without the state: the same place, the same value before, the same value after (any value
+    # after, where two such checkpoints disagree). Where the state itself is, the value before is another than without it, so that no
+    # loss of the state can be among them. It is told once, by the recipe that is only `make`: decisions/0071.
+    def _without(self, make: Sequence[Line], proofs: list[Proof]) -> tuple[Proof, ...]:
+        key = "\n".join(map(str, make))
+        found = self._plain.get(key)
+        if found is None:
+            first, second = ({(p.path, p.before): p.after for p in self._bare(make)} for _ in range(2))
+            found = {place: after if second.get(place, after) == after else None for place, after in first.items()}
+            found.update({place: after for place, after in second.items() if place not in first})
+            if len(self._plain) >= _CONTROLS:
+                self._plain.pop(next(iter(self._plain)))
+            self._plain[key] = found
+        return tuple(p for p in proofs if (p.path, p.before) in found and found[p.path, p.before] in (None, p.after))
+
+    def _bare(self, make: Sequence[Line]) -> list[Proof]:
+        with _started(self.program) as subject:
+            self._make(subject, make)
+            look = self.look(subject)
+            _, restored = self._checkpoint(subject)
+            if restored is None or restored.how != "done":
+                return []
+            try:
+                subject.settle()
+                return list(self.judge.differences(look, self.look(subject)))
+            except (OSError, HoldfastError):
+                return []
+
+    def _checkpoint(self, subject: Subject) -> tuple[Said, Said | None]:
+        folder = os.path.join(self.folder, "round")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder, 0o700)
+        pids = (subject.pid, *descendants(subject.pid))
+        dumped = self.engine.dump(subject.pid, folder)
+        if dumped.how != "done":
+            return dumped, None
+        reap(pids)
+        return dumped, self.engine.restore(folder)
 
     def _twin(self, before: Sequence[Line], get: Sequence[Line], rest: Sequence[Line]) -> list[tuple[str, Seen | str]]:
         with _started(self.program) as twin:
@@ -230,11 +273,11 @@ class Rounds:
         self, recipe: Recipe, got: list[tuple[Line, Seen | str]], went_on: list[tuple[str, Seen | str]]
     ) -> tuple[str, ...]:
         # getters and behaviour of a subject without the state
-        if not recipe.state or recipe.lines[recipe.at :]:
+        if recipe.lines[recipe.at :]:
             return ("behaviour",) if went_on else ()
         with _started(self.program) as control:
             try:
-                self._make(control, recipe.make)
+                self._make(control, recipe.make if recipe.state else ())
             except Unsettable:
                 return ()
             plain = {str(line): _plain(seen, control) for line, seen in self._get(control, recipe.get)}

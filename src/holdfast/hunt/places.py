@@ -1,0 +1,67 @@
+"""Decisions of ledger/places.toml: fields that are decided otherwise where they are reached by one certain way."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+
+from holdfast.drift.ledger import malformed
+from holdfast.model.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.hunt.observe import Sight
+
+DECISIONS = ("rebuilt", "ignored", "identity")
+_FD = re.compile(r"^([^.]+)\.files\.(fd\[\d+\])")
+
+
+class Place(Record):
+    """One decision.
+
+    Shape:   patterns are regular expressions for the whole text; `names` empty is every name; `link` empty is every link
+    """
+
+    path: str
+    names: tuple[str, ...]
+    link: str
+    decision: str
+    why: str
+    source: str
+
+    def holds(self, path: str, sight: Sight, look: Mapping[str, Sight]) -> bool:
+        """Whether it is about this sight of a look."""
+        if (self.names and sight.signature not in self.names) or not re.fullmatch(self.path, path):
+            return False
+        if not self.link:
+            return True
+        fd = _FD.match(path)
+        link = look.get(f"{fd[1]}.{fd[2]}.link") if fd else None
+        return link is not None and re.fullmatch(self.link, link.value) is not None
+
+
+def load(ledger: str) -> tuple[Place, ...]:
+    """The rows of a ledger's folder; none where it has no such file.
+
+    Raises:  usage.ledger.malformed: a row lacks something or decides nothing
+    """
+    file = os.path.join(ledger, "places.toml")
+    try:
+        with open(file, "rb") as f:
+            raw = tomllib.load(f)
+    except FileNotFoundError:
+        return ()
+    out = []
+    for row in raw.get("place", ()):
+        try:
+            made = Place(row["path"], tuple(row.get("names", ())), row.get("link", ""), row["decision"], row["why"], row["source"])
+            re.compile(made.path), re.compile(made.link)
+        except (KeyError, re.error) as cause:
+            raise malformed(file, f"{cause} in {row}") from cause
+        if made.decision not in DECISIONS or not made.why or not made.source:
+            raise malformed(file, f"a row needs one of {', '.join(DECISIONS)}, a why and a source: {row}")
+        out.append(made)
+    return tuple(out)
