@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from holdfast.kernel.sched import own_cpus_are_all
 from holdfast.kinds.contract import Claim, Kind, Refusal, StatusKey, verbs
 from holdfast.model.record import Record
 
@@ -56,6 +57,8 @@ def ready(rec: Affinity, host: Host) -> Iterator[Refusal]:
 
 def restore(rec: Affinity, steps: Steps) -> None:
     mask = EVERY
+    if not rec.cpus and own_cpus_are_all():
+        return  # the new task inherits it; whoever asks, even for every CPU, is kept to it when a cpuset grows (kernel/cgroup/cpuset.c)
     if rec.cpus:
         number = sum(1 << cpu for cpu in rec.cpus)
         mask = number.to_bytes((number.bit_length() + 63) // 64 * 8, "little")

@@ -7,6 +7,7 @@ Sources:  ioprio_set(2), Linux block/ioprio.c, include/uapi/linux/ioprio.h.
 
 from __future__ import annotations
 
+from holdfast.kernel.sched import own_io_priority
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, Kind, Struct, verbs
 from holdfast.model.record import Record, field
@@ -56,6 +57,8 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, IoPrio]:
 
 def restore(rec: IoPrio, steps: Steps) -> None:
     value = CLASSES.index(rec.io_class) << CLASS_SHIFT | rec.hint << HINT_SHIFT | rec.level
+    if not value and not own_io_priority():
+        return  # the new task inherits none; to set none would give it an I/O context
     steps.part(needs=("mm", "caps")).call("ioprio_set", IOPRIO_WHO_PROCESS, 0, value)
 
 

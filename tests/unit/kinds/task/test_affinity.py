@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from holdfast.kinds.task import affinity
 from holdfast.kinds.task.affinity import KIND, Affinity
 from tests.unit.kinds import captured
 
@@ -17,10 +18,16 @@ def dump(mask: str) -> Affinity:
     return got
 
 
-def test_a_thread_that_may_run_everywhere_has_no_list() -> None:
+def test_a_thread_that_may_run_everywhere_has_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(affinity, "own_cpus_are_all", lambda: False)
     assert dump("ffffffff,ffffffff,ffffffff,ffffffff,ffffffff,ffffffff,ffffffff,ffffffff") == Affinity(())
     [call] = captured.calls(KIND, Affinity(()), captured.THREAD)
     assert call == ("sched_setaffinity", 0, 1024, b"\xff" * 1024)
+
+
+def test_nothing_is_asked_for_where_a_child_inherits_every_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(affinity, "own_cpus_are_all", lambda: True)
+    assert captured.calls(KIND, Affinity(()), captured.THREAD) == []
 
 
 def test_bound_cpus_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
