@@ -16,7 +16,7 @@ import time
 
 from holdfast.drift import ledger
 from holdfast.errors import HoldfastError
-from holdfast.hunt import observe
+from holdfast.hunt import observe, place
 from holdfast.hunt.oracle import Judge, kernel_sights
 from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, known, reap
 from holdfast.hunt.verdict import Proof, Round
@@ -289,6 +289,7 @@ class Rounds:
 
 class _started:  # noqa: N801 - a context manager that reads as a word
     def __init__(self, program: str) -> None:
+        place.fresh(place.FOLDER)
         self.subject = Subject.start(program)
 
     def __enter__(self) -> Subject:

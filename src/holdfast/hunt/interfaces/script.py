@@ -5,13 +5,14 @@
 
 It is the form of `prog.text`, one line each or ` ; ` between two, and: a name stands for itself and its value, names joined by `|` for
 all their bits, and `<4:F_WRLCK|8>` is a little-endian word of four bytes that may stand wherever bytes may. `FOLDER` in
-bytes is the folder that a subject may write. A row whose constants these headers lack is no recipe: a later header makes it one.
+bytes is the folder that every subject finds empty. A row whose constants these headers lack is no recipe: a later header makes it one.
 """
 
 from __future__ import annotations
 
 import re
 
+from holdfast.hunt.place import FOLDER
 from holdfast.hunt.recipe import Recipe
 from holdfast.model.record import Record
 from holdfast.prog.text import parse_line
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from holdfast.hunt.interfaces.harvest import Constants
     from holdfast.prog.text import Line
 
-FOLDER = "/tmp"
 _WORDS = re.compile(r"<\d+:[^<>]*>(?:\s*<\d+:[^<>]*>)*")
 _WORD = re.compile(r"<(\d+):([^<>]*)>")
-_TOKEN = re.compile(r"""(?P<data>b'(?:[^'\\]|\\.)*')|(?<![$\w])(?P<names>[A-Z][A-Z0-9_]*(?:\|\w+)*)(?![\w=:])""")
+_TOKEN = re.compile(r"""(?P<data>b'(?:[^'\\]|\\.)*')|(?<![$\w])(?P<names>[A-Z][A-Z0-9_]*\b(?:\|\w+\b)*)(?![=:])""")
 
 
 class Row(Record):
@@ -73,11 +73,8 @@ class Script:
 
         Raises:  KeyError: the headers lack a name; usage.recipe: a line cannot be read
         """
-        out = []
-        for raw in re.split(r"\n| ; ", text):
-            if raw.strip():
-                out.append(parse_line(_TOKEN.sub(self._named, _WORDS.sub(self._data, raw)), raw.strip()))
-        return tuple(out)
+        parts = [part.strip() for part in re.split(r"\n| ; ", text)]
+        return tuple(parse_line(_TOKEN.sub(self._named, _WORDS.sub(self._data, part)), part) for part in parts if part)
 
     def recipes(self, interface: str, rows: Iterable[Row]) -> Iterator[Recipe]:
         """Each row that these headers can say."""
@@ -89,7 +86,6 @@ class Script:
                 continue
             yield Recipe(f"{interface}/{row.name}", interface, make, state, get, after, None, row.inside, row.security)
 
-    def names(self, *prefixes: str, header: str = "", but: Sequence[str] = ()) -> list[str]:
-        """Names of the headers' constants with a prefix, in the headers' order, without those that mean something else."""
-        found = self.constants.prefixed(*prefixes, header=header) if header else self.constants.prefixed(*prefixes)
-        return [c.name for c in found if not c.name.startswith(tuple(but) or ("\0",))]
+    def names(self, *prefixes: str, header: str | tuple[str, ...] = "", but: Sequence[str] = ()) -> list[str]:
+        """Names of the headers' constants with a prefix, by value, without those that mean something else."""
+        return [c.name for c in self.constants.prefixed(*prefixes, header=header) if not c.name.startswith(tuple(but) or ("\0",))]
