@@ -7,7 +7,6 @@ endless loop (`jmp .`) as the place to return to: the task then spins there unti
 
 from __future__ import annotations
 
-import mmap
 import os
 
 from holdfast.errors import Refused
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 SYSCALL_RET = b"\x0f\x05\xc3"
 SYSCALL = b"\x0f\x05"
 SPIN = b"\xeb\xfe"
+PIECE = 1 << 18  # of a file that is searched
 
 
 class Gadget(Record):
@@ -33,8 +33,21 @@ class Gadget(Record):
 _in_file: dict[tuple[int, int, int, int, int], tuple[int, int]] = {}
 
 
-def _search(blob: mmap.mmap | bytes, start: int, size: int) -> tuple[int, int]:
-    return blob.find(SYSCALL_RET, start, start + size), blob.find(SPIN, start, start + size)
+# Where both are in a part of a file, or -1. Read, not mapped: the module mmap alone is 0.3 ms.
+def _search(fd: int, offset: int, size: int) -> tuple[int, int]:
+    found = {SYSCALL_RET: -1, SPIN: -1}
+    tail, at = b"", 0
+    while at < size and -1 in found.values():
+        data = os.pread(fd, min(PIECE, size - at), offset + at)
+        if not data:
+            break
+        for what, where in found.items():
+            if where < 0:
+                hit = (tail + data).find(what)
+                found[what] = hit if hit < 0 else at - len(tail) + hit
+        tail = data[-2:]
+        at += len(data)
+    return found[SYSCALL_RET], found[SPIN]
 
 
 def _file_pair(path: str, offset: int, size: int) -> tuple[int, int]:
@@ -50,9 +63,7 @@ def _file_pair(path: str, offset: int, size: int) -> tuple[int, int]:
             size = min(size, st.st_size - offset)
             if size <= 0:
                 return -1, -1
-            with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as blob:
-                a, b = _search(blob, offset, size)
-            _in_file[key] = (a - offset if a >= 0 else -1, b - offset if b >= 0 else -1)
+            _in_file[key] = _search(fd, offset, size)
         return _in_file[key]
     finally:
         os.close(fd)

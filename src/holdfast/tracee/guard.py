@@ -28,7 +28,6 @@ descriptors, and up to 16 of them. The end holds pids of twins.
 
 from __future__ import annotations
 
-import mmap
 import os
 import time
 from errno import EPERM
@@ -45,6 +44,8 @@ from holdfast.tracee.spawn import spawn_sentinel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mmap import mmap
+
     from holdfast.tracee.gadget import Gadget
     from holdfast.tracee.inject import Hand
     from holdfast.tracee.seize import Thread
@@ -56,6 +57,7 @@ START = "import sys; sys.path.insert(0, sys.argv[1]); from holdfast.tracee.guard
 HEAD = Format("<10Q")
 REGS_AT = 80
 ACTIVE_AT, STACK_AT, AREA_AT, MORE_AT = 16, 32, 48, 296
+AREA = Format("<2Q")  # address, size
 MORE = Format("<4Q")  # spin, wanted, deferred, descriptors
 DESCRIPTORS = 16
 TWINS = 512
@@ -72,34 +74,39 @@ class Guard:
     def __init__(self, threads: int) -> None:
         self._twins_at = (threads + 1) * ROW
         table = os.memfd_create("holdfast-guard", os.MFD_CLOEXEC)
-        os.ftruncate(table, self._twins_at + TWINS * 8)
-        self._table = mmap.mmap(table, self._twins_at + TWINS * 8)
-        META.pack_into(self._table, 0, threads, self._twins_at, os.getpid())
-        self._row_of: dict[int, int] = {}
-        self._twins = 0
-        high = fcntl(table, F_DUPFD_CLOEXEC, 10)  # a number that none of the guard's is
         try:
-            self.pid, self._write = spawn_sentinel(START, {TABLE_FD: high})
+            self._table = fcntl(table, F_DUPFD_CLOEXEC, 10)  # a number that none of the guard's is
         finally:
             os.close(table)
-            os.close(high)
+        try:
+            os.ftruncate(self._table, self._twins_at + TWINS * 8)
+            self._put(0, META.pack(threads, self._twins_at, os.getpid()))
+            self._row_of: dict[int, int] = {}
+            self._areas: dict[int, bytes] = {}
+            self._twins = 0
+            self.pid, self._write = spawn_sentinel(START, {TABLE_FD: self._table})
+        except BaseException:
+            os.close(self._table)
+            raise
+
+    # a write is there for the guard when it returns, and needs no mapping and no module for one
+    def _put(self, at: int, data: bytes) -> None:
+        os.pwrite(self._table, data, at)
 
     def _word(self, at: int, value: int) -> None:
-        self._table[at : at + 8] = value.to_bytes(8, "little")
+        self._put(at, value.to_bytes(8, "little"))
 
     def note(self, tid: int, process: int, mask: int, gadget: Gadget, quiet: int, registers: bytes) -> None:
         """A hand is about to go into a thread."""
         at = self._row_of.setdefault(tid, len(self._row_of) + 1) * ROW
-        area, size = Format("<2Q").unpack_from(self._table, at + AREA_AT)
-        self._table[at + REGS_AT : at + REGS_AT + 216] = registers
-        HEAD.pack_into(self._table, at, tid, process, 0, mask, 0, 0, area, size, gadget.syscall, quiet)
-        self._word(at + MORE_AT, gadget.spin)
+        area, size = AREA.unpack(self._areas.get(tid, bytes(16)))
+        head = HEAD.pack(tid, process, 0, mask, 0, 0, area, size, gadget.syscall, quiet)
+        self._put(at, head + registers + gadget.spin.to_bytes(8, "little"))
         self._word(at + ACTIVE_AT, 1)  # last: a row that is half written is no row
 
     def note_stack(self, tid: int, address: int, word: bytes) -> None:
         """A word of a thread's stack is about to be replaced; address 0: it was put back."""
-        at = self._row_of[tid] * ROW + STACK_AT
-        self._table[at : at + 16] = address.to_bytes(8, "little") + word
+        self._put(self._row_of[tid] * ROW + STACK_AT, address.to_bytes(8, "little") + word)
 
     def note_wanted(self, tid: int, size: int) -> None:
         """An area is about to be mapped by a thread; size 0: our loop is in it."""
@@ -107,8 +114,8 @@ class Guard:
 
     def note_area(self, tid: int, base: int, size: int) -> None:
         """An area was mapped by a thread; size 0: it was unmapped."""
-        at = self._row_of[tid] * ROW + AREA_AT
-        self._table[at : at + 16] = base.to_bytes(8, "little") + size.to_bytes(8, "little")
+        self._areas[tid] = AREA.pack(base, size)
+        self._put(self._row_of[tid] * ROW + AREA_AT, self._areas[tid])
 
     def note_deferred(self, tid: int, count: int) -> None:
         """Stop signals that were taken from a thread and are to be sent again."""
@@ -154,7 +161,7 @@ class Guard:
             except ChildProcessError:
                 pass  # SIGCHLD is ignored here, or somebody waits for every child
             self.pid = 0
-            self._table.close()
+            os.close(self._table)
 
 
 def main() -> None:
@@ -162,6 +169,8 @@ def main() -> None:
 
     Needs:   descriptor 3 is the table
     """
+    import mmap  # only a guard that has to repair reads the table
+
     table = mmap.mmap(TABLE_FD, os.fstat(TABLE_FD).st_size)
     rows, twins_at, dumper = META.unpack_from(table)
     _repair(table, rows, twins_at, dumper)
@@ -169,7 +178,7 @@ def main() -> None:
 
 class _Row:
     # what the table says of one thread, and what the guard found
-    def __init__(self, table: mmap.mmap, at: int) -> None:
+    def __init__(self, table: mmap | bytes, at: int) -> None:
         (self.tid, self.process, self.active, self.mask, self.stack, _, self.area, self.size, self.gadget, self.quiet) = HEAD.unpack_from(
             table, at
         )
@@ -188,7 +197,7 @@ class _Row:
         return bool(self.gadget <= rip <= self.gadget + 3 or (self.spin and self.spin <= rip <= self.spin + 2))
 
 
-def _repair(table: mmap.mmap, rows: int, twins_at: int, dumper: int) -> None:
+def _repair(table: mmap, rows: int, twins_at: int, dumper: int) -> None:
     from holdfast.tracee.seize import Held  # only a repair needs hands of its own
 
     held = Held()

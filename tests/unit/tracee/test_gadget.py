@@ -5,11 +5,15 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from holdfast.errors import Refused
 from holdfast.tracee import gadget
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def own_areas() -> list[tuple[int, int, int, str]]:
@@ -33,6 +37,17 @@ def test_without_a_libc_the_vdso_will_do() -> None:
     found = gadget.find(os.getpid(), [a for a in own_areas() if a[3] == "[vdso]"])
     assert found.spin == 0
     assert ctypes.string_at(found.syscall, 2) == gadget.SYSCALL
+
+
+@pytest.mark.parametrize("at", [0, gadget.PIECE - 2, gadget.PIECE - 1, gadget.PIECE, 2 * gadget.PIECE - 1])
+def test_what_lies_across_two_pieces_of_a_file_is_found(tmp_path: Path, at: int) -> None:
+    code = bytearray(3 * gadget.PIECE)
+    code[at : at + 3] = gadget.SYSCALL_RET
+    code[at + 100 : at + 102] = gadget.SPIN
+    file = tmp_path / "libc"
+    file.write_bytes(b"x" * 4096 + code)
+    assert gadget._file_pair(str(file), 4096, len(code)) == (at, at + 100)
+    assert gadget._file_pair(str(file), 4096, at + 2) == (-1, -1)
 
 
 def test_any_code_with_a_syscall_will_do() -> None:

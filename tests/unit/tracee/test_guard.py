@@ -92,7 +92,8 @@ def test_a_row_says_what_was_noted() -> None:
         sentinel.note_descriptors(41, {5, 3})
         sentinel.note(42, 40, 0, Gadget(0x5000), 0, registers)
         sentinel.note_out(42)
-        first, second = (guard._Row(sentinel._table, (n + 1) * guard.ROW) for n in range(2))
+        table = os.pread(sentinel._table, 1 << 20, 0)
+        first, second = (guard._Row(table, (n + 1) * guard.ROW) for n in range(2))
         assert (first.tid, first.process, first.active, first.mask, first.quiet) == (41, 40, 1, 0x1234, 28)
         assert (first.gadget, first.spin, first.stack, first.word) == (0x5000, 0x6000, 0x7000, b"12345678")
         assert (first.wanted, first.deferred, first.descriptors, first.registers) == (8192, 2, {3, 5}, registers)
@@ -100,7 +101,7 @@ def test_a_row_says_what_was_noted() -> None:
         sentinel.note_area(41, 0x9000, 8192)
         sentinel.note_wanted(41, 0)
         sentinel.note_descriptors(41, set())
-        again = guard._Row(sentinel._table, guard.ROW)
+        again = guard._Row(os.pread(sentinel._table, 1 << 20, 0), guard.ROW)
         assert (again.area, again.size, again.wanted, again.descriptors) == (0x9000, 8192, 0, set())
     finally:
         sentinel.dismiss()
@@ -111,7 +112,7 @@ def test_a_thread_is_at_the_gadget_behind_its_call_and_where_it_spins() -> None:
     sentinel = guard.Guard(1)
     try:
         sentinel.note(41, 40, 0, Gadget(0x5000, 0x6000), 28, bytes(216))
-        row = guard._Row(sentinel._table, guard.ROW)
+        row = guard._Row(os.pread(sentinel._table, 1 << 20, 0), guard.ROW)
         assert [row.at_gadget(rip) for rip in (0x4FFF, 0x5000, 0x5002, 0x5003, 0x5004, 0x6000, 0x6003)] == [
             False,
             True,
