@@ -18,7 +18,7 @@ from holdfast.kernel.procfs.maps import parse_maps
 from holdfast.kernel.source import Live
 from holdfast.model.record import Record
 from holdfast.prog.call import Program
-from holdfast.tracee import ptrace, spawn
+from holdfast.tracee import privilege, ptrace, spawn
 from holdfast.tracee.arch.x86_64 import SYSCALL_INSN, Registers
 from holdfast.tracee.gadget import Gadget
 from holdfast.tracee.inject import CallFailed
@@ -273,21 +273,27 @@ class Execution:
         return self.pids[action.args[0]], action.args[1], action.args[2]
 
     def _write_proc(self, action: Action) -> None:
-        name, data = action.args
         task = action.subject
         pid = self.hands[task].tid
         folder = f"/proc/{self.pids[self.plan.draft.process_of(task)]}"
-        path = f"{folder}/task/{pid}/{name}" if task.startswith("thread:") else f"{folder}/{name}"
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        for name, data, without, needed in action.args:
+            path = f"{folder}/task/{pid}/{name}" if task.startswith("thread:") else f"{folder}/{name}"
             try:
-                os.write(fd, data)
-            finally:
-                os.close(fd)
-        except OSError as e:
-            raise KernelLacks(
-                "proc_write", f"{path} does not take {data!r}", where=path, why=e.strerror or "", do="restore as root; see proc(5)"
-            ) from e
+                fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    if without is None:
+                        os.write(fd, data)
+                    else:
+                        with privilege.Without(without):
+                            os.write(fd, data)
+                finally:
+                    os.close(fd)
+            except OSError as e:
+                if not needed:
+                    continue
+                raise KernelLacks(
+                    "proc_write", f"{path} does not take {data!r}", where=path, why=e.strerror or "", do="restore as root; see proc(5)"
+                ) from e
 
     # --- the address space
 

@@ -182,10 +182,10 @@ def make_plan(
     _descriptors(draft)
     _inodes(draft)
     for part in draft.parts:
-        for i, (path, data) in enumerate(part.proc_writes):
-            key = f"proc:{id(part)}:{i}"
+        if part.proc_writes:
+            key = f"proc:{id(part)}"
             part.gives.add(key)
-            draft.act("proc", part.task, (path, data), {key}, ())
+            draft.act("proc", part.task, tuple(part.proc_writes), {key}, ())
     births = _births(draft)
     held = {key for mine in births.values() for part in mine for key in part.gives}
     return Plan(draft, births, _sort([*(p for p in draft.parts if not p.birth), *draft.actions], held))

@@ -35,7 +35,7 @@ class PlannedPart(Part):
         self.needs, self.gives, self.ends = needs, gives, ends
         self.birth = self.patient = False
         self.calls = Program()
-        self.proc_writes: list[tuple[str, bytes]] = []
+        self.proc_writes: list[tuple[str, bytes, int | None, bool]] = []
         self.made_paths: list[tuple[int, bytes]] = []  # after how many calls the name is there
 
     def call(self, name: str, *args: Arg, check: str | int = OK) -> Call:
@@ -69,9 +69,9 @@ class PlannedPart(Part):
         self.draft.wanted_slots.add((process, str(file)))
         return self.draft.slot_number(str(file))
 
-    def write_proc(self, name: str, data: bytes) -> None:
-        """Write /proc/PID/`name` of the task from outside, after the part's calls."""
-        self.proc_writes.append((name, data))
+    def write_proc(self, name: str, data: bytes, *, without: int | None = None, needed: bool = True) -> None:
+        """Write /proc/PID/`name` of the task from outside, after the part's calls, in order."""
+        self.proc_writes.append((name, data, without, needed))
 
     def made(self, path: bytes) -> None:
         """Remember a name to remove where the restore fails."""

@@ -198,8 +198,11 @@ class Part:
         """The descriptor number at which a file given before can be used in this task until `fds`; asks for it to be there."""
         raise NotImplementedError
 
-    def write_proc(self, name: str, data: bytes) -> None:
-        """Write /proc/PID/`name` of the task from outside, after the part's calls."""
+    def write_proc(self, name: str, data: bytes, *, without: int | None = None, needed: bool = True) -> None:
+        """Write /proc/PID/`name` of the task from outside, after the part's calls, and after what the part wrote to it before.
+
+        Shape:   `without`: the number of a capability that the restorer lays down for it; not `needed`: it may be refused
+        """
         raise NotImplementedError
 
     def made(self, path: bytes) -> None:

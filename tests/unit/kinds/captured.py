@@ -208,6 +208,8 @@ class Written(Part):
         self.calls: list[tuple[Any, ...]] = []
         self.checks: list[str | int] = []
         self.proc: dict[str, bytes] = {}
+        self.proc_ways: list[tuple[int | None, bool]] = []
+        self.proc_written: list[bytes] = []
 
     def call(self, name: str, *args: Arg, check: str | int = OK) -> Call:
         self.calls.append((name, *map(_plain, args)))
@@ -220,8 +222,10 @@ class Written(Part):
     def slot(self, file: ObjectId) -> int:
         return 100
 
-    def write_proc(self, name: str, data: bytes) -> None:
+    def write_proc(self, name: str, data: bytes, *, without: int | None = None, needed: bool = True) -> None:
         self.proc[name] = data
+        self.proc_written.append(data)
+        self.proc_ways.append((without, needed))
 
     def made(self, path: bytes) -> None:
         raise AssertionError("no kind of tasks makes names")

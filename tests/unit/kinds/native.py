@@ -155,7 +155,7 @@ class NativePart(Part):
     def made(self, path: bytes) -> None:
         self.names.append(path)
 
-    def write_proc(self, name: str, data: bytes) -> None:
+    def write_proc(self, name: str, data: bytes, *, without: int | None = None, needed: bool = True) -> None:
         with open(f"/proc/self/{name}", "wb") as f:
             f.write(data)
 

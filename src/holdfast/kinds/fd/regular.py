@@ -1,10 +1,12 @@
 """fd.regular: an open regular file.
 
-Carries:  path, offset, access mode and flags (append, direct, sync, noatime); a file that has no name any more, a memfd.
+Carries:  path, offset, access mode and flags (append, direct, sync, noatime); a file that has no name any more, a memfd; how long what
+          is written is expected to live (F_SET_RW_HINT).
 Loses:    contents that others change after the dump: a restore refuses where a file that is read and written has changed, where one
           is shorter than it was (unless it is only appended to) or where its name leads to another file; the credentials of who
-          opened it; advice given by posix_fadvise; sharing of the offset with a process outside the tree.
-Sources:  open(2), proc_pid_fdinfo(5), Linux fs/open.c do_dentry_open.
+          opened it; advice given by posix_fadvise; sharing of the offset with a process outside the tree; before Linux 5.17, a hint of
+          the open file alone (F_SET_FILE_RW_HINT).
+Sources:  open(2), fcntl(2), proc_pid_fdinfo(5), Linux fs/open.c do_dentry_open, fs/fcntl.c.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from stat import S_ISREG
 from holdfast.kinds import files
 from holdfast.kinds.contract import Claim, Kind, Refusal, Struct, compare_fields, verbs
 from holdfast.model.record import Record, field
+from holdfast.prog.call import ANY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class Regular(Record):
     modified_ns: int
     number: int  # the inode number: tells the file from another that took its name
     inode: ObjectId | None = field(default=None)
+    lifetime: str = field(default="")  # of what is written: "", none, short, medium, long, extreme
 
 
 # Filesystems whose open files hold nothing but an offset and flags (linux/magic.h and the filesystems' own headers).
@@ -67,6 +71,8 @@ STORES = {
     0x7461636F: "ocfs2",
     0x958458F6: "hugetlbfs",
 }
+F_GET_RW_HINT, F_SET_RW_HINT = 1035, 1036
+LIFETIMES = ("", "none", "short", "medium", "long", "extreme")
 WATCHES = (Struct("file"),)
 
 
@@ -79,6 +85,21 @@ def detect(ev: FileEvidence) -> Claim | None:
 def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     yield from files.unknown_flags(ev, "fd.regular")
     yield from files.lost_name(ev, "fd.regular")
+    hint = _hint(ev)
+    if hint >= len(LIFETIMES):
+        yield Refusal(
+            "fd.regular.hint",
+            f"{files.who(ev)} expects a lifetime of what is written that has no name: {hint}",
+            ev.where,
+            "fcntl(2) F_GET_RW_HINT",
+            "teach it to fd.regular",
+        )
+
+
+def _hint(ev: FileEvidence) -> int:
+    raw = ev.borrowed.fcntl(F_GET_RW_HINT, bytes(8))
+    assert isinstance(raw, bytes)
+    return int.from_bytes(raw, "little")
 
 
 def dump(ev: FileEvidence) -> Regular:
@@ -91,6 +112,7 @@ def dump(ev: FileEvidence) -> Regular:
         st.st_mtime_ns,
         st.st_ino,
         None if ev.inode is None else ev.inode.id,
+        LIFETIMES[_hint(ev)],
     )
 
 
@@ -153,6 +175,9 @@ def restore(rec: Regular, steps: Steps) -> None:
         fd = part.call("dup", slot) if "O_TMPFILE" in rec.flags else files.reopen(part, slot, flags)
     if rec.pos:
         part.call("lseek", fd, rec.pos, files.SEEK_SET, check=rec.pos)
+    if rec.lifetime:
+        # only the owner of the file may set it; where that is somebody else and it is gone, the comparison says so
+        part.call("fcntl", fd, F_SET_RW_HINT, LIFETIMES.index(rec.lifetime).to_bytes(8, "little"), check=ANY)
     part.opened(fd)
 
 

@@ -32,6 +32,23 @@ def test_offset_and_flags_survive(tmp_path: Path) -> None:
     assert [row[0] for row in trip.said[0]] == ["34", "45", "56"]
 
 
+def test_how_long_what_is_written_will_live_survives(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        named = os.open("named", os.O_RDWR | os.O_CREAT)
+        gone = os.open("gone", os.O_RDWR | os.O_CREAT)
+        os.unlink("gone")
+        fds = [named, gone, os.memfd_create("memory")]
+        for i, fd in enumerate(fds):
+            fcntl.fcntl(fd, 1036, struct.pack("<Q", i + 2))
+        pause()
+        say([struct.unpack("<Q", fcntl.fcntl(fd, 1035, bytes(8)))[0] for fd in fds])
+        """,
+    )
+    assert trip.said == trip.control == [[2, 3, 4]]
+
+
 def test_an_offset_shared_by_two_numbers_and_a_child_stays_shared(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"0123456789")
     trip = harness.roundtrip(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ID = ObjectId("file:0")
+F_SET_RW_HINT = 1036
 
 
 @pytest.fixture
@@ -52,6 +54,18 @@ def test_what_is_made_again_is_what_was_dumped(fds: list[int], path: str, flags:
     if flags != os.O_ACCMODE:
         os.lseek(fd, 7, os.SEEK_SET)
     fds += native.again(KIND, fd)
+
+
+def test_the_lifetime_of_what_is_written_comes_back(fds: list[int], path: str) -> None:
+    fds.append(os.open(path, os.O_RDWR))
+    [plain] = native.records(KIND, fds[0])
+    assert plain.lifetime == ""
+    fcntl.fcntl(fds[0], F_SET_RW_HINT, (2).to_bytes(8, "little"))
+    [hinted] = native.records(KIND, fds[0])
+    assert hinted == plain.replace(lifetime="short")
+    fcntl.fcntl(fds[0], F_SET_RW_HINT, bytes(8))
+    fds += native.restored(KIND, [hinted])
+    assert native.records(KIND, fds[-1]) == [hinted]
 
 
 def test_direct_access_comes_back(fds: list[int], path: str) -> None:

@@ -8,7 +8,6 @@ from holdfast.kinds.task.oom import KIND, Oom
 from holdfast.prog.call import Answers
 from tests.unit.kinds import captured
 
-
 INCAPABLE = captured.line(captured.STATUS, "CapEff", "0000000000000000")
 EACCES = -13
 
@@ -43,8 +42,7 @@ class Process:
                         values[id(call)] = len(call.args[1]) if value >= self.lowest else EACCES
                 program = dialogue.send(Answers(values, {}))
         except StopIteration as end:
-            assert isinstance(end.value, Oom)
-            return end.value
+            return end.value  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
