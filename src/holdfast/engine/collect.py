@@ -157,6 +157,7 @@ def stopped(thread: Thread, leader: bool) -> Stopped:
         dispatch,
         thread.group_stop,
         ptrace.has_io_ports(tid),
+        ptrace.debug_control(tid),
     )
 
 

@@ -142,6 +142,7 @@ class Stopped(Record):
     dispatch_mode: int | None  # of syscall user dispatch; None: this kernel cannot say
     group_stop: int = field(default=0)  # the signal of the job-control stop that it is in
     io_ports: bool = False  # it was given I/O ports by ioperm(2) or iopl(2)
+    debug_control: int = 0  # the processor's register that says which breakpoints and watchpoints are on
 
 
 class ThreadEvidence(Task):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WALL = 0x40000000
+PEEKUSER = 3
 CONT, DETACH, SYSCALL, SETOPTIONS, GETEVENTMSG, GETSIGINFO = 7, 17, 24, 0x4200, 0x4201, 0x4202
 GETREGSET, SETREGSET, SEIZE, INTERRUPT, LISTEN, PEEKSIGINFO = 0x4204, 0x4205, 0x4206, 0x4207, 0x4208, 0x4209
 GETSIGMASK, SETSIGMASK, GET_RSEQ_CONFIGURATION, GET_SYSCALL_USER_DISPATCH_CONFIG = 0x420A, 0x420B, 0x420F, 0x4211
@@ -119,6 +120,18 @@ def has_io_ports(tid: int) -> bool:
         return _regset(GETREGSET, tid, NT_386_IOPERM, addressof(_xstate), len(_xstate)) > 0
     except OSError:
         return False  # ENXIO: no bitmap; EINVAL, ENODEV: a kernel that gives none
+
+
+_DEBUG_CONTROL = 848 + 7 * 8  # of struct user: u_debugreg[7] (arch/x86/include/asm/user_64.h)
+
+
+def debug_control(tid: int) -> int:
+    """The debug control register of a stopped thread: which breakpoints and watchpoints are on; 0 for none.
+
+    Source:  Linux arch/x86/kernel/ptrace.c ptrace_get_debugreg; a debugger that goes away leaves them there
+    """
+    syscall(101, PEEKUSER, tid, _DEBUG_CONTROL, addressof(_word))  # the C library's ptrace would take a value for an error
+    return int.from_bytes(_word.raw, "little")
 
 
 _PEEK = Format("<QIi")  # struct ptrace_peeksiginfo_args: offset, flags, how many

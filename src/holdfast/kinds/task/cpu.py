@@ -95,6 +95,14 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
             "ioperm(2), iopl(2): no kind carries the right to I/O ports",
             "give the ports back and retry",
         )
+    if ev.stopped.debug_control:
+        yield Refusal(
+            "task.cpu.debug_registers",
+            f"{tasks.who(ev)} cannot be dumped: a debugger has left breakpoints in its debug registers",
+            tasks.where(ev, ""),
+            f"debug control register {ev.stopped.debug_control:#x}, ptrace(2) PTRACE_PEEKUSER: no kind carries them",
+            "let the debugger delete its hardware breakpoints and watchpoints before it detaches",
+        )
     status = ev.status
     handled = bool((status.pending | status.shared_pending) & ~status.blocked)
     lost = waits.of_stopped(regs["rax"], regs["orig_rax"], [regs[r] for r in ARGUMENTS], handled)

@@ -1,9 +1,8 @@
 """task.cpu_features: processor features that a task switched on for itself.
 
 Carries:  nothing.
-Loses:    what no call of the task itself shows: descriptors that 32-bit code set by set_thread_area(2), I/O port permissions (ioperm(2),
-          iopl(2)), debug registers that a debugger left behind. A shadow stack, tagged addresses (LAM), a local descriptor table,
-          permission for large register state (AMX) and protection keys are refused.
+Loses:    what no call of the task itself shows: descriptors that 32-bit code set by set_thread_area(2). A shadow stack, tagged
+          addresses (LAM), a local descriptor table, permission for large register state (AMX) and protection keys are refused.
 Sources:  arch_prctl(2), modify_ldt(2), pkeys(7), Linux Documentation/arch/x86/shstk.rst, xstate.rst, arch/x86/kernel/ldt.c.
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdfast
+from holdfast.errors import Refused
 from tests import harness
 from tests.live.kinds.task.calls import with_calls
 
@@ -90,3 +93,36 @@ def test_a_wait_without_limit_or_until_a_moment_loses_nothing(tmp_path: Path, ca
     finally:
         subject.kill()
     assert (losses(checked), losses(dumped)) == ([], [])
+
+
+# attaches, sets a watchpoint of 4 bytes for writing, goes away
+DEBUGGER = """
+import ctypes, os, sys
+ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+ptrace.argtypes = [ctypes.c_long] * 4
+ptrace.restype = ctypes.c_long
+pid, address = int(sys.argv[1]), int(sys.argv[2], 0)
+def call(*words):
+    assert ptrace(*words) == 0, os.strerror(ctypes.get_errno())
+call(16, pid, 0, 0)
+os.waitpid(pid, 0)
+call(6, pid, 848, address)
+call(6, pid, 848 + 56, 1 | 0b1101 << 16)
+call(17, pid, 0, 0)
+"""
+
+
+def test_breakpoints_that_a_debugger_left_are_refused(tmp_path: Path) -> None:
+    subject = harness.start(tmp_path, "pause()\n")
+    try:
+        with open(f"/proc/{subject.pid}/maps") as f:
+            heap = next(line.split("-")[0] for line in f if "[heap]" in line)
+        done = subprocess.run([sys.executable, "-c", DEBUGGER, str(subject.pid), f"0x{heap}"], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        with pytest.raises(Refused) as caught:
+            holdfast.dump(subject.pid, tmp_path / "image")
+        assert [r.code for r in caught.value.refusals] == ["task.cpu.debug_registers"]
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()

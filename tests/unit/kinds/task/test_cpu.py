@@ -15,10 +15,10 @@ EINTR, RESTART_BLOCK = (1 << 64) - 4, (1 << 64) - 516
 NANOSLEEP, POLL, FUTEX, GETPID, EPOLL_WAIT = 35, 7, 202, 39, 232
 
 
-def thread(*, io_ports: bool = False, **values: int) -> ThreadEvidence:
+def thread(*, io_ports: bool = False, debug_control: int = 0, **values: int) -> ThreadEvidence:
     """A stopped thread with these registers, in 64-bit code unless they say otherwise."""
     words = dict.fromkeys(REGISTERS, 0) | {"cs": 0x33} | values
-    stopped = captured.NOTHING.replace(registers=PRSTATUS.pack(*words.values()), io_ports=io_ports)
+    stopped = captured.NOTHING.replace(registers=PRSTATUS.pack(*words.values()), io_ports=io_ports, debug_control=debug_control)
     return captured.process(stopped=stopped).leader
 
 
@@ -43,6 +43,10 @@ def test_32_bit_code_is_refused() -> None:
 
 def test_a_thread_with_io_ports_is_refused() -> None:
     assert said(thread(io_ports=True)) == ["task.cpu.io_ports"]
+
+
+def test_breakpoints_that_a_debugger_left_are_refused() -> None:
+    assert said(thread(debug_control=0x401)) == ["task.cpu.debug_registers"]
 
 
 def test_a_timed_wait_whose_rest_nobody_knows_is_a_loss() -> None:
