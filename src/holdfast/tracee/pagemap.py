@@ -65,11 +65,11 @@ def _scan(fd: int, start: int, end: int, shared: bool) -> list[tuple[int, int]]:
                 out[-1] = (out[-1][0], b)
             else:
                 out.append((a, b))
-        walked = _ARGS.unpack_from(args)[4]
-        if walked <= start:
+        if got < room:
             break
-        start = walked
-        if got == room and room < 8192:
+        # the kernel says where it last ran out of room of its own (512 regions), which may be before what it has reported since
+        start = max(_ARGS.unpack_from(args)[4], out[-1][1])
+        if room < 8192:
             room = 8192
             regions = buffer(room * _REGION.size)
     return out

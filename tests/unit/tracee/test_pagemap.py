@@ -44,6 +44,20 @@ def test_written_pages_are_found_and_no_others(way: str, area: tuple[mmap.mmap, 
     assert [((a - base) // PAGE, (b - base) // PAGE) for a, b in found] == [(0, 3), (7, 8), (63, 64)]
 
 
+@pytest.mark.parametrize("pages", [513, 1024, 2 * 257, 6000])
+def test_pages_that_lie_scattered_are_found_once(way: str, pages: int) -> None:
+    # more than the kernel and we have room for at once
+    with mmap.mmap(-1, 2 * pages * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        view = ctypes.c_char.from_buffer(memory)
+        base = ctypes.addressof(view)
+        del view
+        for page in range(pages):
+            memory[2 * page * PAGE] = 1
+        found = pagemap.own_pages(os.getpid(), [(base, base + 2 * pages * PAGE)])
+    assert [((a - base) // PAGE, (b - base) // PAGE) for a, b in found] == [(2 * n, 2 * n + 1) for n in range(pages)]
+
+
 def test_no_range_crosses_the_border_of_an_area(way: str, area: tuple[mmap.mmap, int]) -> None:
     memory, base = area
     memory[: 8 * PAGE] = b"x" * (8 * PAGE)
