@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
-from holdfast.drift import carriers, check, edit, history, ledger
+from holdfast.drift import carriers, check, edit, history, ledger, predicates
 
 PLACE = os.path.join(os.path.dirname(__file__), "..", "..", "ledger")
 
@@ -62,6 +63,34 @@ def test_the_critical_structs_are_watched(found: ledger.Ledger) -> None:
         "fsnotify_mark",
         "aa_task_ctx",
     } <= found.structs.keys()
+
+
+def test_every_refused_field_has_a_predicate_or_a_reason_why_not(found: ledger.Ledger) -> None:
+    rows = [(topic.name, row) for topic in found.structs.values() for row in (*topic.rows, *topic.rest) if row.decision == "refused"]
+    assert len(rows) > 200
+    assert [f"{name}: {row.names or 'rest'}" for name, row in rows if bool(row.reads) == bool(row.unread)] == []
+    assert [name for name, row in rows if row.unread and not row.unread.startswith(("shown: ", "with ", "needs "))] == []
+
+
+def test_the_reader_s_tables_are_the_ledger_s(found: ledger.Ledger) -> None:
+    state = os.path.join(os.path.dirname(predicates.__file__), "..", "kernel", "state")
+    for name, text in (("predicates", predicates.predicates_text(found)), ("watched", predicates.watched_text(found))):
+        with open(os.path.join(state, f"{name}.py"), encoding="utf-8") as file:
+            assert file.read() == text, "run python -m holdfast.drift.predicates"
+
+
+def test_what_goes_with_another_row_goes_with_one_that_is_read(found: ledger.Ledger) -> None:
+    read = {f"{name}.{field}" for topic in found.structs.values() for row in (*topic.rows, *topic.rest) if row.reads
+            for name in [topic.name] for field in row.names or [""]}  # fmt: skip
+    dangling = [
+        f"{topic.name}: {word}"
+        for topic in found.structs.values()
+        for row in (*topic.rows, *topic.rest)
+        if row.unread.startswith("with")
+        for word in re.findall(r"with (\w+(?:\.\w+)*)", row.unread)
+        if not any(one == word or one.startswith(f"{word}.") for one in read)
+    ]
+    assert dangling == []
 
 
 def test_sources_are_files_of_the_kernel_man_pages_or_commits(found: ledger.Ledger) -> None:

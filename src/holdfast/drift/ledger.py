@@ -12,6 +12,7 @@ A row of a struct's own file comes before a rule, a rule before `rest`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 DECISIONS = ("carried", "rebuilt", "ignored", "refused", "undecided")
-_PARSED = 3  # part of the cache's key: raise it when what is kept changes
+_PARSED = 4  # part of the cache's key: raise it when what is kept changes
 
 
 class Row(Record):
     """One decision about one or more names.
 
     Shape:   `carried` is KIND.FIELD, or several with spaces, where it is carried; `when` says what shows it in use where it is refused;
-             `since` is the first kernel that it holds for, `until` the first that it does not; () is without end
+             `since` is the first kernel that it holds for, `until` the first that it does not; () is without end;
+             of a refused row, `reads` is the predicate that the kernel-state reader asks (drift/predicates.py), `via` the struct that its
+             path starts from where that is not the row's own, `do` what would end the use; `unread` is why there is no predicate
     """
 
     names: tuple[str, ...]
@@ -48,6 +51,10 @@ class Row(Record):
     until: tuple[int, ...] = ()
     absent: str = ""  # why no kernel of the history has it: another configuration, another vendor
     by: str = ""  # the rule, `rest`, or empty for the struct's own row
+    reads: str = ""
+    via: str = ""
+    do: str = ""
+    unread: str = ""
 
     def holds(self, version: Sequence[int]) -> bool:
         """Whether it is about this kernel version; an unknown version is taken for the newest."""
@@ -180,7 +187,8 @@ def load(place: str = "") -> Ledger:
             return Ledger(json.load(file), place)
     except (FileNotFoundError, ValueError, KeyError):
         raw = read(place)
-        cache.write(kept, json.dumps(raw).encode())
+        with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
+            cache.write(kept, json.dumps(raw).encode())
         return Ledger(raw, place)
 
 
@@ -244,6 +252,10 @@ def _row(raw: dict[str, Any], by: str = "") -> Row:
         version_of(raw.get("until", "")),
         raw.get("absent", ""),
         by,
+        raw.get("reads", ""),
+        raw.get("via", ""),
+        raw.get("do", ""),
+        raw.get("unread", ""),
     )
 
 

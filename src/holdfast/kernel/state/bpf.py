@@ -8,13 +8,17 @@ Source:  bpf(2), bpf-helpers(7), kernel/bpf/syscall.c: bpf_prog_test_run, net/bp
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import mmap
 import os
 import struct
 
-from holdfast.kernel.uapi.syscalls import X86_64
+from holdfast.kernel.libc import LONG, POINTER, addressof, buffer, function, refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _ctypes import Array
+    from typing import Any
 
 _CREATE_MAP, _LOAD, _RUN = 0, 5, 10
 _ARRAY, _MMAPABLE = 2, 1 << 10
@@ -29,15 +33,14 @@ _RUN_ATTR = struct.Struct("<IIIIQQIIIIQQ")
 _RETURNED = struct.Struct("<i")
 _CONTEXT = struct.Struct("<QQ")
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_BPF = X86_64["bpf"]
+_BPF = 321  # on x86-64
+_syscall = function("syscall", LONG, LONG, POINTER, LONG)
 
 
-def _call(command: int, attr: ctypes.Array[ctypes.c_char], size: int) -> int:
-    done: int = _libc.syscall(_BPF, command, attr, size)
+def _call(command: int, attr: Array[Any], size: int) -> int:
+    done = _syscall(_BPF, command, attr, size)
     if done < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+        raise refused("bpf")
     return done
 
 
@@ -46,11 +49,10 @@ def _insn(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int = 0) -> 
 
 
 def _load(kind: int, insns: bytes) -> int:
-    code = ctypes.create_string_buffer(insns, len(insns))
-    licence = ctypes.create_string_buffer(b"GPL")  # both helpers are for GPL programs only
-    attr = ctypes.create_string_buffer(_ATTR_ROOM)
+    code, licence, attr = buffer(len(insns)), buffer(4), buffer(_ATTR_ROOM)
+    code.raw, licence.raw = insns, b"GPL\0"  # both helpers are for GPL programs only
     flags = _SLEEPABLE if kind == _KINDS[1] else 0
-    _LOAD_ATTR.pack_into(attr, 0, kind, len(insns) // 8, ctypes.addressof(code), ctypes.addressof(licence), 0, 0, 0, 0, flags)
+    _LOAD_ATTR.pack_into(attr, 0, kind, len(insns) // 8, addressof(code), addressof(licence), 0, 0, 0, 0, flags)
     return _call(_LOAD, attr, _ATTR_ROOM)
 
 
@@ -81,7 +83,7 @@ class BpfMemory:
         self._window: mmap.mmap | None = None
         self.reads = 0
         try:
-            attr = ctypes.create_string_buffer(_ATTR_ROOM)
+            attr = buffer(_ATTR_ROOM)
             struct.pack_into("<IIIII", attr, 0, _ARRAY, 4, _ROOM, 1, _MMAPABLE)
             window = _call(_CREATE_MAP, attr, _ATTR_ROOM)
             self._fds.append(window)
@@ -93,28 +95,28 @@ class BpfMemory:
 
     def _choose(self, window: int) -> None:
         # the kinds of program that a request may run, as far as this kernel has them
-        refused: OSError | None = None
+        first: OSError | None = None
         for kind in _KINDS:
             mine: list[int] = []
             try:
                 mine.append(_load(kind, _reader(window)))
                 mine.append(_load(kind, _finder(window)))
-                self._context = ctypes.create_string_buffer(_CONTEXT.size)
+                self._context = buffer(_CONTEXT.size)
                 self._reader_attr, self._finder_attr = (self._prepare(program) for program in mine)
                 self.current()
             except OSError as cause:
                 for fd in mine:
                     os.close(fd)
-                refused = refused or cause
+                first = first or cause
             else:
                 self._fds += mine
                 return
-        assert refused is not None
-        raise refused
+        assert first is not None
+        raise first
 
-    def _prepare(self, program: int) -> ctypes.Array[ctypes.c_char]:
-        attr = ctypes.create_string_buffer(_ATTR_ROOM)
-        _RUN_ATTR.pack_into(attr, 0, program, 0, 0, 0, 0, 0, 0, 0, _CONTEXT.size, 0, ctypes.addressof(self._context), 0)
+    def _prepare(self, program: int) -> Array[Any]:
+        attr = buffer(_ATTR_ROOM)
+        _RUN_ATTR.pack_into(attr, 0, program, 0, 0, 0, 0, 0, 0, 0, _CONTEXT.size, 0, addressof(self._context), 0)
         return attr
 
     def read(self, address: int, size: int) -> bytes:
@@ -129,9 +131,8 @@ class BpfMemory:
         self.reads += 1
         _CONTEXT.pack_into(self._context, 0, address, size)
         attr = self._reader_attr
-        if _libc.syscall(_BPF, _RUN, attr, _RUN_ATTR.size) < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+        if _syscall(_BPF, _RUN, attr, _RUN_ATTR.size) < 0:
+            raise refused("bpf")
         (failed,) = _RETURNED.unpack_from(attr, 4)
         if failed:
             raise OSError(-failed, f"{size} bytes at {address:#x}: {os.strerror(-failed)}")

@@ -8,8 +8,9 @@ Source:  kernel/groups.c, security/keys/keyring.c, lib/assoc_array.c, security/s
 
 from __future__ import annotations
 
-import ctypes
 import struct
+
+from holdfast.kernel.libc import LONG, POINTER, buffer, function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _LIST_MODULES = 461  # lsm_list_modules, since v6.8
 _SELINUX, _SMACK, _APPARMOR, _LANDLOCK = 101, 102, 104, 110  # include/uapi/linux/lsm.h: LSM_ID_
 _NAMES = {"selinux": _SELINUX, "smack": _SMACK, "apparmor": _APPARMOR, "landlock": _LANDLOCK}
 _POINTER = 8
+_MOST_MODULES = 64
 
 
 def _groups(walk: Walk, address: int, _data: bytes, path: str) -> None:
@@ -72,10 +74,11 @@ def active_modules() -> tuple[int, ...]:
 
     Source:  lsm_list_modules(2) (v6.8), /sys/kernel/security/lsm
     """
-    ids, size = (ctypes.c_uint64 * 64)(), ctypes.c_uint32(64 * 8)
-    count: int = ctypes.CDLL(None, use_errno=True).syscall(_LIST_MODULES, ids, ctypes.byref(size), 0)
+    ids, size = buffer(_MOST_MODULES * 8), buffer(4)
+    struct.pack_into("<I", size, 0, len(ids))
+    count = function("syscall", LONG, POINTER, POINTER, LONG)(_LIST_MODULES, ids, size, 0)
     if count > 0:
-        return tuple(ids[:count])
+        return struct.unpack_from(f"<{count}Q", ids)
     try:
         with open("/sys/kernel/security/lsm", encoding="ascii") as file:
             return tuple(_NAMES.get(name, 0) for name in file.read().strip().split(","))
@@ -85,34 +88,55 @@ def active_modules() -> tuple[int, ...]:
 
 def landlock_offset(walk: Walk) -> int | None:
     """Where Landlock's part of a credential's blob is; None where Landlock is not at work, or nobody can say."""
-    global _offset
-    if _offset == ():
-        _offset = (_landlock_offset(walk),)
-    return _offset[0]
-
-
-_offset: tuple[int | None, ...] = ()
-
-
-def _landlock_offset(walk: Walk) -> int | None:
     # newest form first: SELinux has had a struct of its own for credentials since v6.18; before, they held its task_security_struct
-    layouts = walk.layouts
-    sizes = {
-        _SELINUX: next((layouts.size(n) for n in ("cred_security_struct", "task_security_struct") if layouts.knows(n)), None),
-        _SMACK: layouts.size("task_smack") if layouts.knows("task_smack") else None,
-        _APPARMOR: _POINTER,
-    }
+    return _landlock("cred", walk, (("cred_security_struct", "task_security_struct"), ("task_smack",), None))
+
+
+def landlock_file_offset(walk: Walk) -> int | None:
+    """Where Landlock's part of an open file's blob is; None where Landlock is not at work, or nobody can say."""
+    if not walk.layouts.knows("landlock_file_security"):
+        return None  # before v6.2 files have no Landlock rights of their own
+    return _landlock("file", walk, (("file_security_struct",), None, ("aa_file_ctx",)))
+
+
+_offsets: dict[str, int | None] = {}
+
+
+def _landlock(blob: str, walk: Walk, structs: tuple[tuple[str, ...] | None, ...]) -> int | None:
+    # the sizes of SELinux's, Smack's and AppArmor's part, in this order; None stands for one pointer
+    if blob not in _offsets:
+        _offsets[blob] = _landlock_offset(blob, walk, structs)
+    return _offsets[blob]
+
+
+def _landlock_offset(blob: str, walk: Walk, structs: tuple[tuple[str, ...] | None, ...]) -> int | None:
+    parts = dict(zip((_SELINUX, _SMACK, _APPARMOR), structs, strict=True))
     at = 0
     for module in active_modules():
         if module == _LANDLOCK:
             return at
-        if module in sizes:
-            size = sizes[module]
-            if size is None:
-                walk.gaps.add("cred.security")
+        if module in parts:
+            names = parts[module]
+            known = [walk.layouts.size(name) for name in names or () if walk.layouts.knows(name)]
+            if names and not known:
+                walk.gaps.add(f"{blob}.security")
                 return None
-            at += size + _POINTER - 1 & -_POINTER
+            at += (known[0] if known else _POINTER) + _POINTER - 1 & -_POINTER
     return None
+
+
+def shared_keyring(walk: Walk, key: int) -> bool:
+    """Whether a session keyring is not the task's own: that of whoever reads, the user's, or a login's that holds the user's alone.
+
+    Raises:  OSError: it is gone
+    """
+    if key == walk.field(walk.field(walk.memory.current(), "task_struct.cred"), "cred.session_keyring"):
+        return True
+    name = walk.text(walk.field(key, "key.description"))
+    if name.startswith("_uid_ses."):
+        return True
+    # pam_keyinit(8) and systemd join an unnamed one, and link the user's keyring into it
+    return name == "_ses" and all(_known_by(walk, one)[1].startswith("_uid") for one in keys(walk, walk.field(key, "key.keys")))
 
 
 def _cred(walk: Walk, address: int, _data: bytes, path: str) -> None:

@@ -211,20 +211,30 @@ def _event(walk: Walk, address: int, data: bytes, path: str) -> None:
         walk.put(f"{path}.name", name, "inotify_event_info", "name", "char[]")
 
 
-def _dnotify(walk: Walk, file: int, path: str) -> None:
-    # a folder's inode may carry marks of many; dnotify's are the only ones that belong to an open file of ours
+def dnotify_marks(walk: Walk, file: int) -> list[int]:
+    """The dnotify_marks that a file of ours asked for.
+
+    Raises:  OSError: the file is gone
+    """
+    # a folder's inode may carry marks of many; dnotify's are the only ones that belong to an open file
     inode = walk.field(file, "file.f_inode")
     if not inode or not (connector := walk.field(inode, "inode.i_fsnotify_marks")):
-        return
+        return []
     at = walk.layouts.at
-    link = at("fsnotify_mark.obj_list")
-    for n, element in enumerate(walk.elements(LIST, connector + at("fsnotify_mark_connector.list"))):
+    link, out = at("fsnotify_mark.obj_list"), []
+    for element in walk.elements(LIST, connector + at("fsnotify_mark_connector.list")):
         mark = element - link
         group = walk.field(mark, "fsnotify_mark.group")
         operations = walk.memory.read(walk.field(group, "fsnotify_group.ops"), walk.layouts.size("fsnotify_ops"))
         handlers = {walk.symbols.name(int.from_bytes(operations[i : i + 8], "little")) for i in range(0, len(operations) - 7, 8)}
         if handlers & {"dnotify_handle_event", "dnotify_free_mark"} and _ours(walk, mark, file):
-            walk.reach(mark - at("dnotify_mark.fsn_mark"), "dnotify_mark", f"{path}.dnotify[{n}]")
+            out.append(mark - at("dnotify_mark.fsn_mark"))
+    return out
+
+
+def _dnotify(walk: Walk, file: int, path: str) -> None:
+    for n, mark in enumerate(dnotify_marks(walk, file)):
+        walk.reach(mark, "dnotify_mark", f"{path}.dnotify[{n}]")
 
 
 def _ours(walk: Walk, mark: int, file: int) -> bool:

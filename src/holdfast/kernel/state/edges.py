@@ -93,6 +93,19 @@ LISTS: dict[str, tuple[str, str, str]] = {
     "sock.sk_write_queue": ("sk_buff", "next", ""),
 }
 
+# what a predicate of the ledger may follow beside these, to ask one question: the objects behind are not decoded
+WAYS: dict[str, str] = {
+    "task_struct.io_uring": "io_uring_task",
+    "task_struct.perf_event_ctxp": "perf_event_context",
+    "task_struct.utask": "uprobe_task",
+    "task_struct.sysvsem.undo_list": "sem_undo_list",
+    "cred.session_keyring": "key",
+    "cred.process_keyring": "key",
+    "cred.thread_keyring": "key",
+    "mm_struct.notifier_subscriptions": "mmu_notifier_subscriptions",
+    "sock.sk_reuseport_cb": "sock_reuseport",
+}
+
 # objects that the walk meets: their layouts are worked out once for a kernel
 STRUCTS = tuple(
     """
@@ -173,7 +186,10 @@ OPAQUE = frozenset(
 
 # flag words that are leaves bit by bit, because each bit has a decision of its own
 BITWISE = frozenset(
-    "vm_area_struct.vm_flags task_struct.flags thread_info.flags mm_struct.flags signal_struct.flags task_struct.atomic_flags".split()
+    """
+    vm_area_struct.vm_flags task_struct.flags thread_info.flags mm_struct.flags mm_struct.flags.__mm_flags signal_struct.flags
+    task_struct.atomic_flags
+    """.split()
 )
 
 # numbers that are process ids of the initial namespace: a known task is its label
@@ -190,3 +206,7 @@ ADDRESSES = frozenset(
     vm_area_struct.vm_private_data
     """.split()
 )
+
+# structs that are never changed in place, only replaced (kernel/cred.c: commit_creds): who shares one is not to be told, so each place
+# that points at one is followed by itself, and its path does not depend on who else does
+VALUES = frozenset(("cred", "group_info", "landlock_cred_security"))

@@ -15,17 +15,18 @@ import struct
 from holdfast.kernel.state.edges import STRUCTS
 from holdfast.kernel.state.places import PLACES
 from holdfast.kernel.state.plan import Compiler, Plan
+from holdfast.kernel.state.predicates import SEGMENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.kernel.btf.decode import Btf
 
-_FORM = 1
+_FORM = 2
 _BTF = "/sys/kernel/btf/vmlinux"
 _NOTES = "/sys/kernel/notes"
 _BUILD_ID = 3
 # what the text is made from: an edited table must not meet an older text
-_MADE_FROM = ("edges", "unions", "watched", "places", "plan", "layouts")
+_MADE_FROM = ("edges", "unions", "watched", "places", "plan", "layouts", "predicates")
 
 
 class Layouts:
@@ -39,7 +40,12 @@ class Layouts:
         lines = head.split("\n")
         if lines[0] != f"holdfast kernel state {_FORM}":
             raise ValueError("this is no text of layouts")
-        self._places = {name: (int(at), int(size)) for name, at, size in (line.split(" ") for line in lines[1:])}
+        self._places: dict[str, tuple[int, ...]] = {}
+        for line in lines[1:]:
+            name, *place = line.split(" ")
+            self._places[name] = tuple(map(int, place))
+            if len(place) != 4:
+                raise ValueError(f"{name} has no place in this text of layouts")
         self._sections: dict[str, str] = {}
         for section in sections:
             name, _, rest = section.partition(" ")
@@ -83,6 +89,15 @@ class Layouts:
         """
         return self._places[name][1]
 
+    def value(self, name: str, data: bytes) -> int:
+        """The number that the bytes of a place are.
+
+        Raises:  KeyError: this kernel has it under no known name
+        """
+        _, _, shift, bits = self._places[name]
+        number = int.from_bytes(data, "little")
+        return number >> shift & (1 << bits) - 1 if bits else number
+
     def knows(self, name: str) -> bool:
         """Whether this kernel has a place."""
         return name in self._places
@@ -95,9 +110,9 @@ def text(btf: Btf) -> str:
     """
     compiler = Compiler(btf)
     out = [f"holdfast kernel state {_FORM}"]
-    for name, spelled in PLACES.items():
+    for name, spelled in {**{name: name for name in SEGMENTS}, **PLACES}.items():
         if (found := compiler.place(spelled)) is not None:
-            out.append(f"{name} {found[0]} {found[1]}")
+            out.append(f"{name} {' '.join(map(str, found))}")
     parts = ["\n".join(out)]
     parts.extend(
         "\n".join([f"{name} {lines[0]} {' '.join(sorted(compiler.gaps))}", *lines[1]])

@@ -117,6 +117,7 @@ PLACES: dict[str, str] = {
         assoc_array_node.slots
         assoc_array_shortcut.next_node
         cred.security
+        cred.session_keyring
         task_struct.security
         landlock_cred_security
         landlock_cred_security.domain
@@ -169,6 +170,15 @@ PLACES: dict[str, str] = {
         vfsmount
         css_set.dfl_cgrp
         cgroup.kn
+        task_struct.mm
+        task_struct.cred
+        task_struct.files
+        files_struct.fdt
+        vm_area_struct.vm_start
+        mm_struct.flags.__mm_flags = mm_struct.flags.__mm_flags|mm_struct.flags
+        landlock_file_security
+        file_security_struct
+        aa_file_ctx
         kernfs_node.id
         """.split("\n"),
         )

@@ -122,29 +122,28 @@ class Compiler:
             rows = [row for row in rows if _under(row.split("\t")[0], only)]
         return self._btf.size(found), rows
 
-    def place(self, spelled: str) -> tuple[int, int] | None:
-        """Offset and size of `struct.path.to.field`, by the first of the spellings between `|` that this kernel has."""
+    def place(self, spelled: str) -> tuple[int, int, int, int] | None:
+        """Offset, size, and a bitfield's shift and bits, of `struct.path.to.field`, by the first spelling between `|` that is known."""
         for one in spelled.split("|"):
             name, _, path = one.partition(".")
             found = self._btf.find(name, self._d.STRUCT)
             if found and not path:
-                return 0, self._btf.size(found)
-            if found and (place := self._seek(found, path)):
+                return 0, self._btf.size(found), 0, 0
+            if found and (place := self._seek(found, path, 0)):
                 return place
         return None
 
-    def _seek(self, type_id: int, path: str) -> tuple[int, int] | None:
+    def _seek(self, type_id: int, path: str, bits: int) -> tuple[int, int, int, int] | None:
         head, _, rest = path.partition(".")
-        for member in self._members(type_id):
+        for member in self._members(type_id, bits):
             if member.name != head:
                 continue
-            bottom = self._btf.strip(member.type)
-            if not rest:
-                return member.bit_offset // 8, self._btf.size(bottom)
-            if self._btf.kind(bottom) not in (self._d.STRUCT, self._d.UNION):
-                return None
-            inner = self._seek(bottom, rest)
-            return (member.bit_offset // 8 + inner[0], inner[1]) if inner else None
+            bottom, at = self._btf.strip(member.type), member.bit_offset
+            if rest:
+                return self._seek(bottom, rest, at) if self._btf.kind(bottom) in (self._d.STRUCT, self._d.UNION) else None
+            if member.bitfield_bits:
+                return at // 8, (at % 8 + member.bitfield_bits + 7) // 8, at % 8, member.bitfield_bits
+            return at // 8, self._btf.size(bottom), 0, 0
         return None
 
     def _members(self, type_id: int, bits: int = 0) -> Iterator[Member]:

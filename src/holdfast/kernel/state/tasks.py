@@ -71,11 +71,18 @@ def threads(walk: Walk, task: int, level: int) -> list[tuple[int, int]]:
     return sorted(out)
 
 
-def _task(walk: Walk, address: int, _data: bytes, path: str) -> None:
+def fpu_of(walk: Walk, task: int) -> int:
+    """The floating point state of a task."""
     layouts = walk.layouts
-    if not layouts.knows("thread_struct.fpu"):
-        # behind the task since cb7ca40a3882 ("x86/fpu: Make task_struct::thread constant size") (v6.16); inside it before
-        walk.reach(address + layouts.size("task_struct"), "fpu", f"{path}.thread.fpu")
+    if layouts.knows("thread_struct.fpu"):
+        return task + layouts.at("task_struct.thread") + layouts.at("thread_struct.fpu")
+    # behind the task since cb7ca40a3882 ("x86/fpu: Make task_struct::thread constant size") (v6.16); inside it before
+    return task + layouts.size("task_struct")
+
+
+def _task(walk: Walk, address: int, _data: bytes, path: str) -> None:
+    if not walk.layouts.knows("thread_struct.fpu"):
+        walk.reach(fpu_of(walk, address), "fpu", f"{path}.thread.fpu")
 
 
 def _signal(walk: Walk, address: int, data: bytes, path: str) -> None:

@@ -8,9 +8,7 @@ changes under our hands cannot keep us.
 
 from __future__ import annotations
 
-from collections import deque
-
-from holdfast.kernel.state.edges import ADDRESSES, EDGES, LISTS, NAMESPACES, PID_NUMBERS
+from holdfast.kernel.state.edges import ADDRESSES, EDGES, LISTS, NAMESPACES, PID_NUMBERS, VALUES
 from holdfast.kernel.state.plan import BITFIELD, BITS, BYTES, FUNCTION, HLIST, LIST, NUMBERS, POINTER, SIGNED, TEXT, TREE, UNSIGNED, raw
 from holdfast.kernel.state.value import Leaf, State
 
@@ -47,7 +45,7 @@ class Walk:
         self.numbers: dict[int, str] = {}  # process id of the initial namespace to label
         self.visible: dict[int, str] = {}  # process id of the innermost namespace to label
         self._after = after
-        self._todo: deque[tuple[int, str, str]] = deque()
+        self._todo: list[tuple[int, str, str]] = []
         self._later: list[tuple[str, int, str, str, str]] = []
 
     # ---- what handlers use
@@ -81,7 +79,8 @@ class Walk:
         if not self.layouts.has(struct):
             self.gaps.add(struct)
             return
-        self.labels[address] = path
+        if struct not in VALUES:
+            self.labels[address] = path
         self.objects[path] = struct
         self._todo.append((address, struct, path))
 
@@ -111,9 +110,7 @@ class Walk:
 
     def run(self) -> State:
         """Decode everything that was reached, and all that it leads to."""
-        todo = self._todo
-        while todo:
-            address, struct, path = todo.popleft()
+        for address, struct, path in self._todo:  # which grows meanwhile
             self._object(address, struct, path)
         labels = self.labels
         for path, address, struct, field, type_text in self._later:
@@ -199,7 +196,11 @@ class Walk:
             if value & 7 or value > (1 << 64) - 4096:
                 self.put(name, "set", row.struct, row.field, row.type)
                 return
-            self.reach(value, self._actual(value, target), name)
+            actual = self._actual(value, target)
+            self.reach(value, actual, name)
+            if actual in VALUES:
+                self.put(name, "set", row.struct, row.field, row.type)
+                return
             self.later(name, value, row.struct, row.field, row.type)
         else:
             try:

@@ -1,4 +1,7 @@
-"""The structs that the ledger watches: leaves are named by them. Generated from ledger/structs; tests/repo holds it fresh."""
+"""The structs that the ledger watches: leaves are named by them.
+
+Generated from ledger/structs by holdfast.drift.predicates; tests/repo holds it fresh.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from holdfast.kernel.state.layouts import Layouts, keep, trusted
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEXT = "holdfast kernel state 1\npid.numbers 144 0\n\nthing 16 thing.union\ncount\t8\t0\t0\t4\ts\t\tthing.count\tthing\tcount\tint\t"
+TEXT = "holdfast kernel state 2\npid.numbers 144 0 0 0\ncred.bit 8 1 3 1\n\n"
+TEXT += "thing 16 thing.union\ncount\t8\t0\t0\t4\ts\t\tthing.count\tthing\tcount\tint\t"
 
 
 def test_text_becomes_plans_and_places() -> None:
@@ -25,15 +26,18 @@ def test_text_becomes_plans_and_places() -> None:
         True,
         False,
     )
+    assert [found.value("cred.bit", bytes([n])) for n in (0, 8, 0xF7, 0xFF)] == [0, 1, 0, 1]
     assert (found.has("thing"), found.has("other"), found.gaps("thing")) == (True, False, ("thing.union",))
     plan = found.plan("thing")
     assert plan.size == 16
     assert plan.numbers(struct.pack("<qii", 0, -5, 0)) == (-5,)
 
 
-@pytest.mark.parametrize("text", ["", "another form\n", "holdfast kernel state 0\n", "holdfast kernel state 1\nx y z w"])
+@pytest.mark.parametrize(
+    "text", ["", "another form\n", "holdfast kernel state 0\n", "holdfast kernel state 2\nx y z w v", "holdfast kernel state 2\nx 1 2"]
+)
 def test_another_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"layouts|unpack"):
+    with pytest.raises(ValueError, match=r"layouts|invalid literal"):
         Layouts(text)
 
 

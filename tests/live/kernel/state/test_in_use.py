@@ -1,0 +1,195 @@
+"""What no interface shows is seen in use, by name, and a process that uses nothing of it is seen to use nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast.kernel.state.in_use import in_use
+from holdfast.kernel.state.snapshot import Reader
+from tests.live.kernel.state.test_snapshot import subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+LANDLOCK = """
+libc.prctl(38, 1, 0, 0, 0)
+ruleset = libc.syscall(444, struct.pack("Q", 1), 8, 0)
+assert libc.syscall(446, ruleset, 0) == 0
+os.close(ruleset)
+"""
+RING = """
+fd = libc.syscall(425, 4, ctypes.create_string_buffer(120))
+assert fd > 0
+update = struct.pack("<IIQ", 0xFFFFFFFF, 0, fd)  # struct io_uring_rsrc_update: any slot
+assert libc.syscall(427, fd, 20, update, 1) == 1  # IORING_REGISTER_RING_FDS
+os.close(fd)
+"""
+PERF = """
+attr = struct.pack("<IIQQ", 1, 64, 1, 0) + bytes(40)  # a software event: the task's clock
+fd = libc.syscall(298, attr, 0, -1, -1, 0)
+assert fd > 0
+"""
+UNDO = """
+key = libc.semget(0, 1, 0o600)
+assert key >= 0
+assert libc.semop(key, struct.pack("<HhH", 0, 1, 0x1000), 1) == 0
+import atexit; atexit.register(lambda: libc.semctl(key, 0, 0))
+"""
+KEY = "assert libc.syscall(248, b'user', b'k', b'v', 1, ctypes.c_long({})) > 0"
+LDT = """
+assert libc.syscall(154, 1, struct.pack("<IIII", 0, 0x1000, 0xFFF, 1), 16) == 0
+"""
+IN_QUEUE = """
+a, b = socket.socketpair()
+a.send(b"x", socket.MSG_OOB)
+"""
+CORKED = """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"half", socket.MSG_MORE, ("127.0.0.1", 9))
+"""
+MD5 = """
+s = socket.socket()
+key = struct.pack("<HHI120x", 2, 0, 0x0100007F) + struct.pack("<BBHI", 0, 0, 3, 0) + b"key".ljust(80, b"\\0")
+s.setsockopt(socket.IPPROTO_TCP, 14, key)
+"""
+DISPATCH = """
+selector = ctypes.create_string_buffer(1)
+assert libc.prctl(59, 1, ctypes.c_long(0), ctypes.c_long(0), ctypes.c_void_p(ctypes.addressof(selector))) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    held = Reader.open()
+    yield held
+    held.close()
+
+
+def found(reader: Reader, program: str) -> set[str]:
+    """`struct.field` of everything that a process with this program is seen to use."""
+    with subject(program) as pid:
+        return {f"{one.struct}.{one.field}".rstrip(".") for one in in_use(reader, {"it": pid})}
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        pytest.param(LANDLOCK, "landlock_cred_security.domain", id="a Landlock domain"),
+        pytest.param("assert libc.syscall(250, 1, b'ours') > 0", "cred.session_keyring", id="a session keyring of its own"),
+        pytest.param(
+            KEY.format(-1),
+            "cred.session_keyring",
+            id="a key in the thread keyring",
+        ),
+        pytest.param(
+            KEY.format(-2),
+            "cred.session_keyring",
+            id="a key in the process keyring",
+        ),
+        pytest.param("assert libc.syscall(250, 14, 3) >= 0", "cred.jit_keyring", id="another keyring for new keys"),
+        pytest.param(RING, "task_struct.io_uring", id="a ring without a descriptor"),
+        pytest.param(PERF, "task_struct.perf_event_ctxp", id="a counter"),
+        pytest.param(UNDO, "sysv_sem.undo_list", id="semaphore adjustments"),
+        pytest.param(LDT, "mm_struct.context.ldt", id="a local descriptor table"),
+        pytest.param(IN_QUEUE, "unix_sock.oob_skb", id="an out of band byte"),
+        pytest.param(CORKED, "udp_sock.pending", id="half a datagram"),
+        pytest.param(MD5, "tcp_sock.md5sig_info", id="a TCP-MD5 key"),
+        pytest.param(DISPATCH, "task_struct.syscall_dispatch", id="syscall user dispatch"),
+    ],
+)
+def test_it_is_seen_in_use(reader: Reader, program: str, name: str) -> None:
+    assert found(reader, program) == {name}
+
+
+def test_a_watch_by_dnotify_is_seen_with_its_descriptor(reader: Reader, tmp_path: Path) -> None:
+    program = f"fd = os.open({str(tmp_path)!r}, os.O_RDONLY); os.dup2(fd, 100); os.close(fd); fcntl.fcntl(100, fcntl.F_NOTIFY, 0x80000004)"
+    with subject(program) as pid:
+        (one,) = in_use(reader, {"it": pid})
+    assert (one.struct, one.pid, one.tid) == ("dnotify_mark", pid, pid)
+    assert one.what.startswith("descriptor 100: ")
+
+
+def test_a_memory_policy_of_an_area_is_seen_with_its_address(reader: Reader) -> None:
+    program = """
+        import mmap
+        area = mmap.mmap(-1, 4096)
+        at = ctypes.addressof(ctypes.c_char.from_buffer(area))
+        if libc.syscall(237, ctypes.c_long(at), 4096, 2, struct.pack("Q", 1), 64, 0) != 0: sys.exit(str(ctypes.get_errno()))
+    """
+    with subject(program) as pid:
+        (one,) = in_use(reader, {"it": pid})
+    assert (one.struct, one.field) == ("vm_area_struct", "vm_policy")
+    assert one.what.startswith("area at 0x7")
+
+
+def test_a_file_from_inside_a_sandbox_is_seen_outside_of_it(reader: Reader, tmp_path: Path) -> None:
+    program = f"""
+        a, b = socket.socketpair()
+        if os.fork() == 0:
+            libc.prctl(38, 1, 0, 0, 0)
+            ruleset = libc.syscall(444, struct.pack("Q", 1 << 14), 8, 0)
+            assert libc.syscall(446, ruleset, 0) == 0
+            socket.send_fds(b, [b"x"], [os.open({str(tmp_path / "file")!r}, os.O_RDWR | os.O_CREAT)])
+            os._exit(0)
+        os.wait()
+        _, fds, _, _ = socket.recv_fds(a, 1, 1)
+    """
+    assert found(reader, program) == {"landlock_file_security.allowed_access"}
+
+
+def test_only_the_thread_that_uses_it_is_named(reader: Reader) -> None:
+    program = """
+        def body():
+            libc.prctl(38, 1, 0, 0, 0)
+            ruleset = libc.syscall(444, struct.pack("Q", 1), 8, 0)
+            assert libc.syscall(446, ruleset, 0) == 0
+            os.close(ruleset)
+            done.set()
+            threading.Event().wait()
+        done = threading.Event()
+        threading.Thread(target=body, daemon=True).start()
+        done.wait()
+    """
+    with subject(program) as pid:
+        (one,) = in_use(reader, {"it": pid})
+        threads = sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+    assert (one.pid, one.tid, one.struct) == (pid, threads[1], "landlock_cred_security")
+
+
+def test_a_plain_process_uses_nothing(reader: Reader) -> None:
+    program = """
+        fds = [os.eventfd(1), *os.pipe(), *os.openpty(), os.memfd_create("m")]
+        socks = [socket.socket(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), *socket.socketpair(), socket.socket(16, 3, 0)]
+        poll = select.epoll(); poll.register(fds[0])
+        for _ in range(3): threading.Thread(target=threading.Event().wait, daemon=True).start()
+    """
+    assert found(reader, program) == set()
+
+
+def test_a_process_that_is_gone_is_said_to_be_gone(reader: Reader) -> None:
+    with subject("") as pid:
+        pass
+    with pytest.raises(ProcessLookupError):
+        in_use(reader, {"it": pid})
+
+
+def test_a_small_process_is_asked_within_its_time(reader: Reader, capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen(["sleep", "1000"]) as child:
+        try:
+            in_use(reader, {"it": child.pid})
+            start = time.perf_counter()
+            seen = in_use(reader, {"it": child.pid})
+            took = time.perf_counter() - start
+        finally:
+            child.kill()
+    with capsys.disabled():
+        os.write(1, f" [asked in {took * 1e3:.2f} ms] ".encode())
+    assert seen == ()
