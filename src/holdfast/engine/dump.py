@@ -24,7 +24,7 @@ from holdfast.tracee.seize import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from holdfast.image.write import Sealed
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 BIG_AREA = 1 << 20
+GUARD = "mm.guard"  # the kind whose pages hold nothing and cannot be read, though they look like ones that are swapped out
 
 
 class Dumped(Record):
@@ -148,7 +149,10 @@ class _Work:
         """Copy memory, or make twins to copy it from later; then take our hands out and let go or kill."""
         assert self.inside is not None
         alive = [p for p in self.tree.processes if not p.zombie]
-        ranges = {p.id: memory.ranges_of(p, p.pid) for p in alive}
+        guards = {
+            ev.id: rec.ranges for (kind, ev), rec in zip(self.admitted.carriers, self.records, strict=True) if rec and kind.name == GUARD
+        }
+        ranges = {p.id: _without(memory.ranges_of(p, p.pid), guards.get(p.id, ())) for p in alive}
         total = sum(b - a for r in ranges.values() for a, b in r)
         for inode in self.tree.inodes:
             memory.inode_contents(self.pages, inode)
@@ -308,6 +312,27 @@ def _with_others(pid: int, options: Options, cause: Refused) -> tuple[Refusal, .
         return mine
     known = {r.code for r in found}
     return (*(r for r in mine if r.code not in known), *found)
+
+
+def _without(ranges: list[tuple[int, int]], guards: Sequence[Any]) -> list[tuple[int, int]]:
+    # ranges less the guard pages; both sorted, without overlaps
+    if not guards:
+        return ranges
+    out: list[tuple[int, int]] = []
+    i = 0
+    for a, b in ranges:
+        while i < len(guards) and guards[i].end <= a:
+            i += 1
+        while i < len(guards) and (guard := guards[i]).start < b:
+            if a < guard.start:
+                out.append((a, guard.start))
+            a = guard.end
+            if a > b:
+                break
+            i += 1
+        if a < b:
+            out.append((a, b))
+    return out
 
 
 def _finder(process: ProcessEvidence) -> Callable[[int], int]:

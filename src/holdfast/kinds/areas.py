@@ -6,6 +6,7 @@ Kinds may not import each other; what several need beside the contract stands he
 from __future__ import annotations
 
 from holdfast.kinds.contract import Difference, Refusal, StatusKey, Struct
+from holdfast.model.ids import ObjectId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ MAP_GROWSDOWN, MAP_NORESERVE, MAP_FIXED_NOREPLACE = 0x100, 0x4000, 0x100000
 NO_FD = (1 << 64) - 1
 PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 MLOCK_ONFAULT = 1
+MADV_GUARD_INSTALL = 102
 
 # Letters of VmFlags (fs/proc/task_mmu.c show_smap_vma_flags) that a restore must bring back, by the name an image keeps.
 CARRIED = {
@@ -42,6 +44,8 @@ CARRIED = {
 # Letters that follow from how the area is made (protection, sharing, the file's own limits), or that the kernel keeps for itself.
 # `sd` is the soft-dirty bit of a tracker; `ac` says that the area is counted against the overcommit limit.
 DERIVED = frozenset(("rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd"))
+# A letter of an area of the process's own memory: mm.guard carries what it stands for.
+GUARDED = frozenset(("gu",))
 # Letters that say that an area is something this engine cannot make again.
 FOREIGN = {
     "pf": "it maps page frames directly, as a device does",
@@ -154,9 +158,12 @@ def finish(rec: Any, steps: Steps, mapped: int) -> None:
     prot = bits(rec.protection)
     size = rec.end - rec.start
     early = flags & ADVICE.keys()
-    if not (prot != mapped or early or rec.name is not None or flags & {"locked", "sealed"}):
+    guards = _guards(rec, steps)
+    if not (prot != mapped or early or guards or rec.name is not None or flags & {"locked", "sealed"}):
         return
     part: Part = steps.part(needs=("filled",), gives=("sealed",))
+    for start, end in guards:
+        part.call("madvise", start, end - start, MADV_GUARD_INSTALL)
     if prot != mapped:
         part.call("mprotect", rec.start, size, prot)
     for name in sorted(early):
@@ -167,6 +174,13 @@ def finish(rec: Any, steps: Steps, mapped: int) -> None:
         part.call("mlock2", rec.start, size, MLOCK_ONFAULT if "lock_on_fault" in flags else 0)
     if "sealed" in flags:
         part.call("mseal", rec.start, size, 0)
+
+
+def _guards(rec: Any, steps: Steps) -> list[tuple[int, int]]:
+    found = steps.record_of(ObjectId(f"process:{str(steps.subject).split(':')[1]}"), "mm.guard")
+    if found is None:
+        return []
+    return [(max(g.start, rec.start), min(g.end, rec.end)) for g in found.ranges if g.start < rec.end and rec.start < g.end]
 
 
 def compare(kind: str, where_: Any, before: Any, after: Any) -> Iterator[Difference]:

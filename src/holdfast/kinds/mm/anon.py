@@ -43,7 +43,7 @@ def detect(ev: VmaEvidence) -> Claim | None:
 
 def refuse(ev: VmaEvidence, kernel: Probes) -> Iterator[Verdict]:
     """Flags that cannot be brought back."""
-    yield from areas.refusals(ev)
+    yield from areas.refusals(ev, areas.GUARDED)
 
 
 def dump(ev: VmaEvidence) -> Anon:

@@ -61,7 +61,7 @@ def _anonymous_shared(ev: VmaEvidence) -> bool:
 def refuse(ev: VmaEvidence, kernel: Probes) -> Iterator[Verdict]:
     """Flags that cannot be brought back, and paths that lead elsewhere."""
     v = ev.vma
-    yield from areas.refusals(ev)
+    yield from areas.refusals(ev, areas.GUARDED)
     if ev.inode is None and _stat(ev) is None:
         yield Refusal(
             "mm.file.path",

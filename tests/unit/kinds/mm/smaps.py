@@ -10,11 +10,13 @@ from holdfast.model.ids import ObjectId
 from tests.unit.kinds import captured
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import ProcessEvidence
     from tests.unit.kinds.captured import Written
 
-AREA = ObjectId("vma:412.7f0000000000")
+AREA = ObjectId("vma:412:7f0000000000")
 INODE = ObjectId("inode:0")
 BASE = 0x7F0000000000
 SIZE = 0x3000
@@ -89,8 +91,8 @@ def claimed(kind: Kind, ev: Any) -> str | None:
 class AreaSteps(captured.WrittenSteps):
     """A restore of areas written down; pages and staging are as told."""
 
-    def __init__(self, record: Any, pages: bool) -> None:
-        super().__init__(AREA, record)
+    def __init__(self, record: Any, pages: bool, records: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        super().__init__(AREA, record, records)
         self.pages = pages
 
     def has_pages(self, subject: ObjectId) -> bool:
@@ -102,18 +104,18 @@ class AreaSteps(captured.WrittenSteps):
         return 0x10000000
 
 
-def parts(kind: Kind, record: Any, pages: bool = False) -> list[Written]:
+def parts(kind: Kind, record: Any, pages: bool = False, records: Mapping[str, Mapping[str, Any]] | None = None) -> list[Written]:
     """The parts that a kind's restore makes of a record."""
     restore = kind.verb("restore")
     assert restore is not None
-    steps = AreaSteps(record, pages)
+    steps = AreaSteps(record, pages, records)
     restore(record, steps)
     return steps.parts
 
 
-def calls(kind: Kind, record: Any, pages: bool = False) -> list[Any]:
+def calls(kind: Kind, record: Any, pages: bool = False, records: Mapping[str, Mapping[str, Any]] | None = None) -> list[Any]:
     """Their calls, part after part."""
-    return [call for part in parts(kind, record, pages) for call in part.calls]
+    return [call for part in parts(kind, record, pages, records) for call in part.calls]
 
 
 def changed(record: Any, **fields: Any) -> Any:
