@@ -19,7 +19,7 @@ from holdfast.tracee.pagemap import own_pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 class Sight(Record):
@@ -178,12 +178,22 @@ def _areas(label: str, root: str) -> Iterator[tuple[str, Sight]]:
             yield f"{at}.{key}", Sight("proc", "smaps-keys", key, " ".join(value.split()))
 
 
-def memory_sights(tasks: Mapping[str, int]) -> dict[str, Sight]:
-    """A digest of the pages that each private area has of its own; none is made present by looking.
+class Hole(Record):
+    """Bytes that the kernel itself writes into a task's memory, and that say nothing: struct rseq."""
 
-    Shape:   areas above 4 MiB are left out, and so are buffers of lines that only look
+    label: str
+    start: int
+    end: int
+
+
+def memory_sights(tasks: Mapping[str, int], holes: Iterable[Hole] = (), like: Mapping[str, Sight] | None = None) -> dict[str, Sight]:
+    """A digest of every page that an area has of its own and that is not all zeros; none is made present by looking.
+
+    Shape:   areas above 4 MiB are left out, and so are buffers of lines that only look. With `like`, an earlier look, the pages that it
+             has are read whether they are present or not
     """
     out: dict[str, Sight] = {}
+    passing = range(x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE * 3 // 4, x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE)
     for label, pid in tasks.items():
         areas = []
         for line in _read(f"/proc/{pid}/maps").splitlines():
@@ -192,27 +202,31 @@ def memory_sights(tasks: Mapping[str, int]) -> dict[str, Sight]:
             name = head[5] if len(head) > 5 else ""
             if head[1][0] == "r" and name not in ("[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]") and not name.startswith("/dev/"):
                 areas.append((int(start, 16), int(end, 16), head[1][3] == "s"))
+        pages: dict[int, bool] = {}
         for shared in (False, True):
             mine = [(a, b) for a, b, s in areas if s == shared and b - a <= _MEMORY_MOST]
-            with open(f"/proc/{pid}/mem", "rb", 0) as f:
-                digests: dict[int, hashlib.blake2b] = {}
-                for a, b in own_pages(pid, mine, shared) if mine else ():
-                    if (
-                        x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE * 3 // 4
-                        <= a
-                        < x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE
-                    ):
-                        continue
-                    area = max(s for s, e in mine if s <= a < e)
-                    for at in range(a, b, 4096):
-                        try:
-                            page = os.pread(f.fileno(), 4096, at)
-                        except OSError:
-                            continue
-                        if page.strip(b"\0"):
-                            digests.setdefault(area, hashlib.blake2b(digest_size=8)).update(at.to_bytes(8, "little") + page)
-                for area, digest in digests.items():
-                    out[f"{label}.memory[{area:x}]"] = Sight("memory", "memory", "shared" if shared else "private", digest.hexdigest())
+            for a, b in own_pages(pid, mine, shared) if mine else ():
+                pages.update((at, shared) for at in range(a, b, 4096))
+        if like is not None:
+            for path, sight in like.items():
+                if sight.oracle == "memory" and path.startswith(f"{label}.memory["):
+                    pages.setdefault(int(path[len(label) + 8 : -1], 16), sight.name == "shared")
+        own = [h for h in holes if h.label == label]
+        with open(f"/proc/{pid}/mem", "rb", 0) as f:
+            for at in sorted(pages):
+                if at in passing:
+                    continue
+                try:
+                    page = os.pread(f.fileno(), 4096, at)
+                except OSError:
+                    continue
+                for hole in own:
+                    if at < hole.end and hole.start < at + 4096:
+                        a, b = max(hole.start - at, 0), min(hole.end - at, 4096)
+                        page = page[:a] + bytes(b - a) + page[b:]
+                if page.strip(b"\0"):
+                    name = "shared" if pages[at] else "private"
+                    out[f"{label}.memory[{at:x}]"] = Sight("memory", "memory", name, hashlib.blake2b(page, digest_size=8).hexdigest())
     return out
 
 

@@ -6,10 +6,12 @@ says how much a time may have moved. What no decision explains is a proof. Nothi
 
 from __future__ import annotations
 
+import os
 import re
 
 from holdfast.drift.ledger import UNDECIDED
 from holdfast.hunt import places
+from holdfast.hunt.areas import joined
 from holdfast.hunt.observe import Sight
 from holdfast.hunt.verdict import Proof
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdfast.drift.ledger import Ledger, Row
-    from holdfast.kernel.state.snapshot import State
+    from holdfast.kernel.state.value import Leaf, State
 
 FREE = ("rebuilt", "ignored")
 LEEWAY_NS = 20_000_000_000
@@ -27,11 +29,27 @@ LEEWAY_NS = 20_000_000_000
 
 def kernel_sights(state: State) -> dict[str, Sight]:
     """A snapshot of kernel structs as sights."""
-    return {path: Sight("kernel", leaf.struct, leaf.field, _text(leaf.value), leaf.type) for path, leaf in state.leaves.items()}
+    return {path: Sight("kernel", leaf.struct, leaf.field, _text(leaf), leaf.type) for path, leaf in state.leaves.items()}
 
 
-def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+def _text(leaf: Leaf) -> str:
+    value = leaf.value
+    if not isinstance(value, bytes):
+        return str(value)
+    if leaf.type.startswith("struct cpumask") or leaf.field.startswith("cpus_mask"):
+        value = value[:_CPU_BYTES]  # above the CPUs that there can be nothing is ever written (include/linux/cpumask.h: nr_cpumask_bits)
+    return value.hex()
+
+
+def _possible_cpus() -> int:
+    try:
+        with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
+            return int(re.split(r"[-,]", f.read().strip())[-1]) + 1
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
+
+
+_CPU_BYTES = (_possible_cpus() + 7) // 8
 
 
 def _remaining(before: str, after: str) -> bool:
@@ -86,6 +104,7 @@ class Judge:
 
     def differences(self, before: Mapping[str, Sight], after: Mapping[str, Sight]) -> Iterator[Proof]:
         """Every difference that no decision explains, in the order of places."""
+        before, after = joined(before, self._free), joined(after, self._free)
         for path in sorted(before.keys() | after.keys()):
             first, second = before.get(path), after.get(path)
             if first is not None and second is not None and first.value == second.value:
@@ -95,7 +114,7 @@ class Judge:
             row = self.row(sight)
             if row.decision in FREE or (first is not None and second is not None and _in_time(first, second)):
                 continue
-            if sight.oracle == "kernel" and self._placed(path, first, second, before if first is not None else after):
+            if self._placed(path, first, second, before if first is not None else after):
                 continue
             yield Proof(
                 sight.oracle,
@@ -107,10 +126,15 @@ class Judge:
                 row.carried or row.source,
             )
 
+    def _free(self, sight: Sight) -> bool:
+        return self.row(sight).decision in FREE
+
     def _placed(self, path: str, first: Sight | None, second: Sight | None, look: Mapping[str, Sight]) -> bool:
         sight = first or second
         assert sight is not None
         for place in self.places:
+            if place.among and not {_short(first), _short(second)} <= set(place.among):
+                continue
             if place.holds(path, sight, look):
                 if place.decision in FREE:
                     return True

@@ -19,10 +19,15 @@ DECISIONS = ("rebuilt", "ignored", "identity")
 _FD = re.compile(r"^([^.]+)\.files\.(fd\[\d+\])")
 
 
+_AREA = re.compile(r"^([^.]+)\.mm\.vma\[0x([0-9a-f]+)\]")
+
+
 class Place(Record):
     """One decision.
 
-    Shape:   patterns are regular expressions for the whole text; `names` empty is every name; `link` empty is every link
+    Shape:   patterns are regular expressions for the whole text; `names` empty is every name; `link` (of a descriptor, or the name of an
+             area) empty is every link;
+             `among`: both values must be one of these, `(not there)` being one; empty is any
     """
 
     path: str
@@ -31,6 +36,7 @@ class Place(Record):
     decision: str
     why: str
     source: str
+    among: tuple[str, ...] = ()
 
     def holds(self, path: str, sight: Sight, look: Mapping[str, Sight]) -> bool:
         """Whether it is about this sight of a look."""
@@ -38,8 +44,8 @@ class Place(Record):
             return False
         if not self.link:
             return True
-        fd = _FD.match(path)
-        link = look.get(f"{fd[1]}.{fd[2]}.link") if fd else None
+        fd, area = _FD.match(path), _AREA.match(path)
+        link = look.get(f"{fd[1]}.{fd[2]}.link") if fd else look.get(f"{area[1]}.area[{int(area[2], 16):08x}].name") if area else None
         return link is not None and re.fullmatch(self.link, link.value) is not None
 
 
@@ -57,7 +63,15 @@ def load(ledger: str) -> tuple[Place, ...]:
     out = []
     for row in raw.get("place", ()):
         try:
-            made = Place(row["path"], tuple(row.get("names", ())), row.get("link", ""), row["decision"], row["why"], row["source"])
+            made = Place(
+                row["path"],
+                tuple(row.get("names", ())),
+                row.get("link", ""),
+                row["decision"],
+                row["why"],
+                row["source"],
+                tuple(row.get("among", ())),
+            )
             re.compile(made.path), re.compile(made.link)
         except (KeyError, re.error) as cause:
             raise malformed(file, f"{cause} in {row}") from cause

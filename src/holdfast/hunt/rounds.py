@@ -11,6 +11,7 @@ subject, from the getters, and from what `after` returns without the state; wher
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 
@@ -18,7 +19,7 @@ from holdfast.drift import ledger
 from holdfast.errors import HoldfastError
 from holdfast.hunt import observe, place
 from holdfast.hunt.oracle import Judge, kernel_sights
-from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, known, reap
+from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, own_numbers, reap
 from holdfast.hunt.verdict import Proof, Round
 from holdfast.kernel import release
 from holdfast.kernel.state.snapshot import Reader
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     Look = dict[str, Sight]
 
 _CONTROLS = 64
+_AUTOGROUP = re.compile(rb"autogroup-\d+")  # every session has one of its own, with a number
+_LOWEST, _HIGHEST = 1 << 32, 1 << 47  # a result between these is an address that the kernel chose, for a process of its own layout
 NOTHING = "nothing"
 """The interface of the recipe that makes no state: what an engine does to a bare subject is told by it alone."""
 
@@ -73,12 +76,12 @@ class Rounds:
 
     # --- looking
 
-    def look(self, subject: Subject) -> Look:
-        """Everything that can be seen of a subject from outside."""
+    def look(self, subject: Subject, like: Look | None = None) -> Look:
+        """Everything that can be seen of a subject from outside; with `like`, the pages of an earlier look are read, present or not."""
         tasks = subject.tasks()
         found: Look = kernel_sights(self.reader.snapshot(tasks)) if self.reader is not None else {}
         found.update(observe.proc_sights(tasks))
-        found.update(observe.memory_sights(tasks))
+        found.update(observe.memory_sights(tasks, _rseq_areas(found), like))
         return found
 
     def _control(self, make: Sequence[Line]) -> _Control:
@@ -139,6 +142,8 @@ class Rounds:
             made = self._run(recipe)
         except Unsettable as error:
             made = {"verdict": "unsettable", "said": str(error)}
+        except (OSError, HoldfastError) as error:
+            made = {"verdict": "unsettable", "said": f"the subject cannot be looked at: {error}"}
         return Round(
             recipe.name,
             recipe.key,
@@ -171,7 +176,7 @@ class Rounds:
                 facts["facts"] = (("warned", "; ".join((*dumped.warned, *restored.warned))[:1000]),)
             try:
                 subject.settle()
-                again = self.look(subject)
+                again = self.look(subject, look)
             except (OSError, HoldfastError) as error:
                 return {**facts, "verdict": "failed", "said": f"what came back died or does not sleep: {error}"}
             proofs = list(self.judge.differences(look, again))
@@ -224,7 +229,7 @@ class Rounds:
                 return []
             try:
                 subject.settle()
-                return list(self.judge.differences(look, self.look(subject)))
+                return list(self.judge.differences(look, self.look(subject, look)))
             except (OSError, HoldfastError):
                 return []
 
@@ -314,6 +319,17 @@ def _can(subject: Subject, line: Line) -> bool:
     return _needs(line) <= subject.names.keys() | subject.rooms.keys()
 
 
+def _rseq_areas(look: Look) -> list[observe.Hole]:
+    out = []
+    for path, sight in look.items():
+        if sight.signature == "task_struct.rseq_len" and sight.value.isdigit() and int(sight.value):
+            start = look.get(path.removesuffix("_len"))
+            if start is not None and start.value.isdigit():
+                label = path.partition(".")[0].partition("/")[0]
+                out.append(observe.Hole(label, int(start.value), int(start.value) + max(int(sight.value), 32)))
+    return out
+
+
 def _tid(subject: Subject, line: Line) -> int:
     return subject.names[line.actor] if line.actor else subject.pid
 
@@ -339,14 +355,14 @@ def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
     # without the numbers that another run has others for
     if isinstance(seen, str):
         return seen
-    names = known(subject.names | {"leader": subject.pid})
-    data = seen.data
-    for number in names:
+    names = own_numbers(subject)
+    data = tuple(_AUTOGROUP.sub(b"autogroup", d) for d in seen.data)
+    for number in (n for n in names if n > 255):
         data = tuple(
             d.replace(number.to_bytes(8, "little"), b"<" + b"n" * 7).replace((number & 0xFFFFFFFF).to_bytes(4, "little"), b"<nnn")
             for d in data
         )
-    return Seen(-1 << 61 if seen.result in names else seen.result, data)
+    return Seen(-1 << 61 if seen.result in names or _LOWEST <= seen.result < _HIGHEST else seen.result, data)
 
 
 def _said(seen: Seen | str) -> str:
@@ -357,7 +373,7 @@ def _said(seen: Seen | str) -> str:
 
 
 def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen | str]], subject: Subject) -> list[Proof]:
-    later = {n: seen for n, (_, seen) in enumerate(after)}
+    later = {n: _plain(seen, subject) for n, (_, seen) in enumerate(after)}
     return [
         Proof(
             "getter",
@@ -369,7 +385,7 @@ def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen
             "the getter",
         )
         for n, (line, seen) in enumerate(before)
-        if later.get(n) != seen
+        if later.get(n) != _plain(seen, subject)
     ]
 
 

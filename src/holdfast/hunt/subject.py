@@ -21,7 +21,7 @@ from holdfast.tracee.seize import wait_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from holdfast.prog.text import Value
@@ -36,6 +36,9 @@ _END = x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE
 _STOPPED = 0x80
 _PATIENCE_S = 2.0
 _PAUSE = NUMBERS["pause"]
+_RESTART = b"%d" % NUMBERS["restart_syscall"]
+TASK_MAKERS = frozenset(("clone", "clone3", "fork", "vfork", "getpid", "gettid", "getppid", "setsid", "getsid", "getpgid", "getpgrp"))
+"""Calls whose result is the number of a task, which every run has others of."""
 ADDR_NO_RANDOMIZE = 0x0040000
 SIGNALS = (*range(1, 32), *range(34, 65))
 NOT_BACK = -(1 << 62)
@@ -79,6 +82,7 @@ class Subject:
         self.pid = pid
         self.names: dict[str, int] = {}
         self.rooms: dict[str, tuple[int, int]] = {}
+        self.made: set[int] = set()  # pids and tids that lines have returned
         self.blocked: dict[int, tuple[Line, int, list[tuple[int, int]]]] = {}  # by tid: what it is inside of
         self._at = _LASTING
 
@@ -151,6 +155,8 @@ class Subject:
             _until(lambda: _inside(tid, number) or self._word(tid, slot) != NOT_BACK, tid, "does not block")
             return Seen(NOT_BACK), placed.at
         result = grip.call(number, args, slot)
+        if line.call in TASK_MAKERS and result > 0:
+            self.made.add(result)
         if line.result:
             self.names[line.result] = result
         return Seen(result, self._data(tid, placed.rooms)), placed.at
@@ -258,8 +264,12 @@ def end_tree(pid: int) -> None:
 
 def reap(pids: Iterable[int]) -> None:
     """Wait until processes that were killed are gone, so that their pids are free."""
-    for one in pids:
-        _until(lambda one=one: _reap(one), one, "does not end", 10.0)  # type: ignore[misc]
+    left, deadline = list(pids), time.monotonic() + 10.0
+    # in any order: the first process of a pid namespace ends when all others of it were reaped
+    while left := [one for one in left if not _reap(one)]:
+        if time.monotonic() > deadline:
+            raise TargetChanged("blocked", f"task {left[0]} of the subject does not end within 10 s", where=f"/proc/{left[0]}/status")
+        time.sleep(0.0001)
 
 
 def _reap(pid: int) -> bool:
@@ -349,7 +359,9 @@ def _inside(tid: int, number: int) -> bool:
     # whether a task sleeps inside this call (proc_pid_syscall(5))
     try:
         with open(f"/proc/{tid}/syscall", "rb", 0) as f:
-            return f.read(64).partition(b" ")[0] == str(number).encode() and _state(tid) in "SD"
+            found = f.read(64).partition(b" ")[0]
+            # a timed wait that was let go by a tracer waits on in restart_syscall(2)
+            return found in (str(number).encode(), _RESTART if number != _PAUSE else b"") and _state(tid) in "SD"
     except OSError:
         return False
 
@@ -392,9 +404,6 @@ def _children(pid: int) -> list[int]:
     return out
 
 
-def known(names: Mapping[str, int]) -> dict[int, str]:
-    """Numbers of a run that another run has others for, such as pids and addresses, to their names.
-
-    Shape:   only those above 4095: small ones are descriptors and counts, which must be equal
-    """
-    return {v: f"${n}" for n, v in names.items() if v > 4095}
+def own_numbers(subject: Subject) -> frozenset[int]:
+    """Numbers of a run that another run has others for: pids, and results above 4095 that are addresses."""
+    return frozenset((subject.pid, *subject.made, *(v for v in subject.names.values() if v > 4095)))
