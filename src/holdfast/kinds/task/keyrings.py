@@ -1,7 +1,9 @@
 """task.keyrings: keys that a thread or process keeps for itself in the kernel.
 
 Carries:  nothing.
-Loses:    the session keyring: a restored process has that of the restorer, as a program has that of the shell which starts it.
+Loses:    the session keyring: a restored process has that of the restorer, as a program has that of the shell which starts it. No call
+          shows which one a thread has without making one where there is none; where live kernel structs may be read, one that is
+          not the restorer's is refused (decisions/0056-what-no-call-shows.md).
 Sources:  keyrings(7), keyctl(2) KEYCTL_GET_KEYRING_ID, Linux security/keys/process_keys.c lookup_user_key.
 """
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Answers
 
 KEYCTL_GET_KEYRING_ID, DO_NOT_CREATE = 0, 0
+KEYCTL_SET_REQKEY_KEYRING, NO_CHANGE, DEFAULT = 14, -1, 0  # asked to change nothing, it says what is set
 # Not the session keyring (-3): asking for one that is not there makes one.
 KEYRINGS = {"thread": -1, "process": -2}
 
@@ -36,6 +39,7 @@ def detect(ev: ThreadEvidence) -> Claim | None:
 def dump(ev: ThreadEvidence) -> Generator[Program, Answers, None]:
     program = Program()
     asked = {name: program.call("keyctl", KEYCTL_GET_KEYRING_ID, number, DO_NOT_CREATE, check=ANY) for name, number in KEYRINGS.items()}
+    wanted = program.call("keyctl", KEYCTL_SET_REQKEY_KEYRING, NO_CHANGE, check=ANY)
     answers = yield program
     found = [
         tasks.refused(
@@ -48,6 +52,16 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, None]:
         for name, call in asked.items()
         if answers.value(call) > 0
     ]
+    if answers.value(wanted) > DEFAULT:
+        found.append(
+            tasks.refused(
+                "task.request_keyring",
+                ev,
+                f"the keys that it asks for go to a keyring of its choice ({answers.value(wanted)})",
+                why="keyctl(2) KEYCTL_SET_REQKEY_KEYRING; keyrings are not carried",
+                do="let it set the default again (0)",
+            )
+        )
     if found:
         raise tasks.together(ev, found)
 

@@ -3,7 +3,8 @@
 Carries:  each timer's id, clock, signal, value, target thread, what remains, interval; a signal that a timer sent between the stop and
           the look.
 Loses:    the time from the stop to the restore: a timer goes on with what remained; that a timer was set for an absolute time (setting
-          the clock will not move it); the overrun count of the last signal taken; the id that the next timer would have got.
+          the clock will not move it); the overrun count of the last signal taken; the id that the next timer would have got, also of a
+          process without timers.
 Sources:  timer_create(2), timer_settime(2), proc_pid_timers(5), prctl(2) PR_TIMER_CREATE_RESTORE_IDS, Linux kernel/time/posix-timers.c.
 """
 

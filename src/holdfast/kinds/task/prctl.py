@@ -2,7 +2,8 @@
 
 Carries:  access to the time stamp counter and to the cpuid instruction, speculation controls that the thread may choose, the
           policy for memory errors, that the thread serves I/O (PR_SET_IO_FLUSHER).
-Loses:    nothing: a core scheduling cookie is refused.
+Loses:    where Yama guards ptrace(2), whom the process let trace it (PR_SET_PTRACER): no call shows it, and without it fewer may. A
+          core scheduling cookie is refused.
 Sources:  prctl(2), arch_prctl(2), Linux kernel/sys.c, arch/x86/kernel/process.c, Documentation/userspace-api/spec_ctrl.rst.
 """
 
