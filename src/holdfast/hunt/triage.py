@@ -182,7 +182,10 @@ def _case(group: _Grouped, ledger: Ledger | None) -> Case:
             evidence="discovered",
             facts=tuple(sorted((k, v) for k, v in facts.items() if v)),
         ),
-        tuple(Evidence(p.oracle, p.path, p.before, p.after, p.decision, p.source) for p in [*own, *(p for p in proofs if p not in own)]),
+        tuple(
+            Evidence(p.oracle, p.path, p.before, p.after, p.decision, p.source, p.signature)
+            for p in [*own, *(p for p in proofs if p not in own)]
+        ),
         tuple(dict.fromkeys(r.recipe for r in group.rounds)),
     )
 

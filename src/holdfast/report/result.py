@@ -51,6 +51,7 @@ class Evidence(Record):
     after: str
     decision: str = ""
     source: str = ""
+    signature: str = ""  # the place without what is only of this run: eventfd_ctx.flags
 
 
 class Case(Record):
