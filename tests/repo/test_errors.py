@@ -23,6 +23,8 @@ RANGES = {
 # codes that more than one file makes, each with the one meaning that they share; internal ones are for us, with a traceback
 SHARED = {
     "refused.dump": "a tree, or an object of it, cannot be dumped, for several reasons at once",
+    "usage.engine": "there is no such engine, or it does not run here",
+    "usage.recipe": "a recipe cannot be read",
     "usage.argument": "an argument of a command is missing, or there are too many",
     "target_changed.died": "a task that was there, or was named, is not there",
     "bad_image.tree": "the processes of the image do not form a tree that can be made",

@@ -46,16 +46,18 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
     _call("mount", os.fsencode(source), os.fsencode(target), kind.encode(), flags, data.encode())
 
 
-def build(keep: Iterable[str], memory: int) -> None:
+def build(keep: Iterable[str], writable: Iterable[str], memory: int) -> None:
     """Make the file system of a sandbox out of the machine's.
 
-    Shape:   `keep`: paths that stay to be seen, read-only, where a private folder hides what was there
+    Shape:   `keep`: paths that stay to be seen, read-only, where a private folder hides what was there; `writable`: folders that stay
+             as they are
     Unit:    `memory` in bytes: how much may lie in /tmp, and in /dev/shm
     Needs:   CAP_SYS_ADMIN in the user namespace of a new mount namespace; a new pid and ipc namespace
     Raises:  OSError: the call that failed and its path
     """
     mount("none", "/", "", MS_REC | MS_PRIVATE)
     hidden = [(path, _clone(path)) for path in _outermost(keep) if path.startswith(tuple(f"{p}/" for p in PRIVATE))]
+    open_still = [(path, _clone(path)) for path in _outermost(writable)]
     devices = [(name, _clone(f"/dev/{name}")) for name in DEVICES if _is_device(f"/dev/{name}")]
     _read_only(AT_FDCWD, "/", True)
     for point in PRIVATE:
@@ -63,6 +65,8 @@ def build(keep: Iterable[str], memory: int) -> None:
             mount("tmpfs", point, "tmpfs", MS_NOSUID | MS_NODEV, f"size={memory},mode=1777")
     for path, tree in hidden:
         _read_only(tree, "", True)
+        _place(tree, path)
+    for path, tree in open_still:
         _place(tree, path)
     mount("tmpfs", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,mode=755")
     for name, tree in devices:

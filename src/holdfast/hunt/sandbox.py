@@ -13,6 +13,7 @@ Source:  namespaces(7), pid_namespaces(7), capabilities(7), keyctl_join_session_
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 ALWAYS = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER = 1, 24, 36
 KEYCTL_JOIN_SESSION_KEYRING = 1
 # Capabilities that act on the machine and not on a namespace: capabilities(7). Those of tracing, checkpointing, BPF and mounting stay:
-# engines and oracles need them.
+# engines and oracles need them; so does CAP_SYSLOG, without which /proc/kallsyms holds no addresses (proc_sys_kernel(5), kptr_restrict).
 BEYOND = {
     "CAP_SYS_MODULE": 16,
     "CAP_SYS_RAWIO": 17,
@@ -50,7 +51,6 @@ BEYOND = {
     "CAP_AUDIT_CONTROL": 30,
     "CAP_MAC_OVERRIDE": 32,
     "CAP_MAC_ADMIN": 33,
-    "CAP_SYSLOG": 34,
     "CAP_WAKE_ALARM": 35,
     "CAP_BLOCK_SUSPEND": 36,
     "CAP_AUDIT_READ": 37,
@@ -64,13 +64,15 @@ class Sandbox(Record):
     """What a sandbox is like.
 
     Shape:   `user`: in a user namespace too, so that nothing inside has a privilege outside; `keep`: paths that stay to be seen, read-only,
-             although they lie in /tmp, /run or /var/tmp, which are new and empty; `clocks`: CAP_SYS_TIME stays, which CRIU needs for
-             a restore (it makes a time namespace: time_namespaces(7)); then only the deny list guards the clock of the machine
+             although they lie in /tmp, /run or /var/tmp, which are new and empty; `writable`: folders that
+             stay as they are; `clocks`: CAP_SYS_TIME stays, which CRIU needs for a restore (it makes a time namespace:
+             time_namespaces(7)); then only the deny list guards the clock of the machine
     Unit:    memory in bytes, for all processes and files inside together
     """
 
     user: bool = False
     keep: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
     clocks: bool = False
     memory: int = 2 << 30
     files: int = 1 << 30
@@ -233,7 +235,9 @@ def _init(how: Sandbox, body: Callable[[], None], alive: int, said: int, missing
         signal.signal(number, signal.SIG_DFL)
     what = "what is seen inside"
     try:
-        mounts.build(how.keep, how.files)
+        _network()  # before /proc/sys is sealed
+        _high_pids()
+        mounts.build(how.keep, how.writable, how.files)
         what = "the network"
         _loopback_up()
         what = "limits and capabilities"
@@ -281,6 +285,33 @@ def _syscall(name: str, *args: Any) -> int:
     return result
 
 
+# Of the new network namespace alone, and before anything is in it: a round binds the same ports as the round before, and a connection
+# that ended must not hold them; sockets of ICMP are for everybody. Source: Linux Documentation/networking/ip-sysctl.rst
+NETWORK = {"ipv4/tcp_max_tw_buckets": "0", "ipv4/tcp_orphan_retries": "1", "ipv4/ping_group_range": "0 65535"}
+
+
+def _network() -> None:
+    for name, value in NETWORK.items():
+        try:
+            with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+                file.write(value)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EINVAL):
+                raise  # an older or smaller kernel: some recipes are unsettable there
+
+
+# A pid that is as small as a count or a descriptor cannot be told from one in what a call returned (pid_namespaces(7), ns_last_pid).
+FIRST_PID = 10_000
+
+
+def _high_pids() -> None:
+    try:
+        with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+            file.write(str(FIRST_PID))
+    except OSError:
+        pass  # without CONFIG_CHECKPOINT_RESTORE, or with a small pid_max: only names of fewer numbers
+
+
 def _loopback_up() -> None:
     import socket  # only here: the tests of what needs no network do not pay for it
 
@@ -315,6 +346,11 @@ def _drop(capabilities: Any) -> None:
     words = [int.from_bytes(data.raw[i : i + 4], "little") for i in range(0, 24, 4)]
     kept = [w & ~((gone >> (0 if i < 3 else 32)) & 0xFFFFFFFF) for i, w in enumerate(words)]
     _syscall("capset", header, ctypes.create_string_buffer(b"".join(w.to_bytes(4, "little") for w in kept), 24))
+
+
+def adopt_orphans() -> None:
+    """Let what is orphaned below this process become its child, and not the init's: so it can wait for what an engine restored."""
+    _syscall("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _new_keyring() -> None:
