@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import GeneratorType
-
 from holdfast.errors import InternalError, Refused
 from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
 from holdfast.model.ids import Pid
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     Subject = ProcessEvidence | ThreadEvidence | VmaEvidence | FileEvidence | InodeEvidence
 
 AREA = 256 << 10
+_Dialogue: type[Generator[Any, Any, Any]] = type(_ for _ in ())  # types.GeneratorType, without the 0.3 ms of types
 
 
 class Inside:
@@ -212,7 +211,7 @@ def describe(inside: Inside, wanted: Sequence[tuple[Subject, Callable[[Any], Any
             got = dump(subject)
         except Refused as said:
             got = said
-        if isinstance(got, GeneratorType):
+        if isinstance(got, _Dialogue):
             places.append(len(records))
             dialogues.append((subject, got))
             records.append(None)

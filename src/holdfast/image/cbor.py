@@ -88,6 +88,8 @@ def _text(s: str) -> bytes:
 
 def _array(items: Iterable[Any]) -> bytes:
     items = list(items)
+    if len(items) == 1:
+        return b"\x81" + encode(items[0])
     kinds = set(map(type, items))
     if len(kinds) == 1:
         kind = kinds.pop()
