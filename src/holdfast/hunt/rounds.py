@@ -189,7 +189,7 @@ class Rounds:
             if common:
                 facts["facts"] = (*facts.get("facts", ()), ("without", " ".join(sorted({p.signature for p in common}))))
             if own:
-                return {**facts, "verdict": "lost", "proofs": own}
+                return {**facts, "verdict": "told" if _told(own, dumped.warned) else "lost", "proofs": own}
         if not seen:
             seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
         return {**facts, "verdict": "kept" if seen else "blind"}
@@ -363,6 +363,15 @@ def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
             for d in data
         )
     return Seen(-1 << 61 if seen.result in names or _LOWEST <= seen.result < _HIGHEST else seen.result, data)
+
+
+# Whether an engine's own warnings name all of it: every kernel field and /proc key is one that a kind carries which told of a loss.
+# What lines return and memory holds follows from them, and counts as told if there is nothing else.
+def _told(proofs: Iterable[Proof], warned: Iterable[str]) -> bool:
+    kinds = {text.partition(":")[0] for text in warned}
+    return bool(kinds) and all(
+        proof.oracle not in ("kernel", "proc") or any(word.rpartition(".")[0] in kinds for word in proof.source.split()) for proof in proofs
+    )
 
 
 def _said(seen: Seen | str) -> str:

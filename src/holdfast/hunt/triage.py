@@ -34,6 +34,7 @@ WORDS: tuple[Word, ...] = (
     Word("failed", "fail", "the engine said no in the middle, or what came back died"),
     Word("flaky", "fail", "lost, and not when tried again: its own answer, never a pass"),
     Word("refused", "known", "refused by name, before anything was touched"),
+    Word("told", "known", "gone, and the engine named the loss in its answer to the dump"),
     Word("kept", "pass", "every oracle says that it is as it was"),
     Word("blind", "skip", "no oracle sees the state, so nothing is said"),
     Word("unsettable", "skip", "this kernel or user cannot make the state"),

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from holdfast.model.record import Record, field
 
-VERDICTS: tuple[str, ...] = ("lost", "failed", "flaky", "refused", "kept", "blind", "unsettable")
-"""Worst first. lost: gone without a word. failed: the engine said no in the middle, or what came back died. flaky: lost, and not
-when tried again. refused: by name, before anything was touched. kept: every oracle says so. blind: no oracle sees the state, so
-nothing is said. unsettable: this kernel or user cannot make the state."""
+VERDICTS: tuple[str, ...] = ("lost", "failed", "flaky", "refused", "told", "kept", "blind", "unsettable")
+"""Worst first.
+
+lost        gone without a word
+failed      the engine said no in the middle, or what came back died
+flaky       lost, and not when tried again
+refused     by name, before anything was touched
+told        gone, and the engine named the loss in its answer to the dump
+kept        every oracle says so
+blind       no oracle sees the state, so nothing is said
+unsettable  this kernel or user cannot make the state
+"""
 
 ORACLES: tuple[str, ...] = ("kernel", "getter", "proc", "behaviour", "memory")
 
