@@ -17,6 +17,9 @@ EDGES: dict[str, str] = {
     "task_struct.sighand": "",
     "task_struct.files": "",
     "task_struct.fs": "",
+    "task_struct.real_fs": "",
+    "task_struct.exec_state": "",
+    "task_exec_state.user_ns": "",
     "task_struct.cred": "",
     "task_struct.real_cred": "",
     "task_struct.nsproxy": "",
@@ -54,7 +57,7 @@ EDGES: dict[str, str] = {
     "file.f_owner": "",  # since 1934b212615d ("file: reclaim 24 bytes from f_owner") (v6.12)
     "file.f_inode": "",
     "inode.i_flctx": "",
-    "epitem.ffd.file": "",
+    "epoll_key.file": "",
     "epoll_filefd.file": "",
     "dnotify_mark.dn": "",
     "dnotify_struct.dn_next": "",
@@ -109,14 +112,14 @@ WAYS: dict[str, str] = {
 # objects that the walk meets: their layouts are worked out once for a kernel
 STRUCTS = tuple(
     """
-    task_struct signal_struct sighand_struct mm_struct vm_area_struct files_struct fdtable file fown_struct inode fs_struct cred
-    group_info nsproxy uts_namespace ipc_namespace time_namespace user_namespace io_context mempolicy seccomp_filter sem_undo_list
-    sem_undo shmid_kernel sigqueue k_itimer file_lock file_lease file_lock_context eventfd_ctx timerfd_ctx signalfd_ctx eventpoll epitem
-    pipe_inode_info pipe_buffer fsnotify_group fsnotify_mark fsnotify_event inotify_inode_mark inotify_event_info fanotify_mark
-    dnotify_mark dnotify_struct fsnotify_mark_connector userfaultfd_ctx tty_struct tty_ldisc n_tty_data key socket socket_alloc sock
-    inet_sock tcp_sock udp_sock raw_sock unix_sock netlink_sock packet_sock ipv6_pinfo unix_address ip_options_rcu ip_mc_socklist
-    ipv6_mc_socklist ipv6_txoptions sk_filter sk_buff scm_fp_list bpf_prog sock_fprog_kern mqueue_inode_info shmem_inode_info
-    hugetlbfs_inode_info ldt_struct io_bitmap anon_vma_name fpu landlock_cred_security landlock_ruleset landlock_domain
+    task_struct task_exec_state signal_struct sighand_struct mm_struct vm_area_struct files_struct fdtable file fown_struct inode
+    fs_struct cred group_info nsproxy uts_namespace ipc_namespace time_namespace user_namespace io_context mempolicy seccomp_filter
+    sem_undo_list sem_undo shmid_kernel sigqueue k_itimer file_lock file_lease file_lock_context eventfd_ctx timerfd_ctx signalfd_ctx
+    eventpoll epitem pipe_inode_info pipe_buffer fsnotify_group fsnotify_mark fsnotify_event inotify_inode_mark inotify_event_info
+    fanotify_mark dnotify_mark dnotify_struct fsnotify_mark_connector userfaultfd_ctx tty_struct tty_ldisc n_tty_data key socket
+    socket_alloc sock inet_sock tcp_sock udp_sock raw_sock unix_sock netlink_sock packet_sock ipv6_pinfo unix_address ip_options_rcu
+    ip_mc_socklist ipv6_mc_socklist ipv6_txoptions sk_filter sk_buff scm_fp_list bpf_prog sock_fprog_kern mqueue_inode_info
+    shmem_inode_info hugetlbfs_inode_info ldt_struct io_bitmap anon_vma_name fpu landlock_cred_security landlock_ruleset landlock_domain
     landlock_hierarchy landlock_file_security landlock_rule inet_connection_sock
     """.split()
 )
@@ -163,8 +166,8 @@ DEAD = frozenset(
     mm_struct.cpu_bitmap mm_struct.flexible_array mm_struct.mm_cid packet_sock.rx_ring packet_sock.tx_ring packet_sock.prot_hook
     raw_sock.ipmr_table sk_buff.headers inet_sock.cork.fl sock.sk_dst_cache inet_cork_full.fl netlink_sock.cb nsproxy.count
     user_namespace.ns.ops pipe_inode_info.bufs pipe_inode_info.tmp_page io_context.icq_list scm_fp_list.fp scm_fp_list.vertices
-    kernel_siginfo._sifields sock_common.skc_rxhash task_struct.unwind_info shmem_inode_info.dir_offsets sock_common.skc_node
-    file_lock.fl_u
+    kernel_siginfo._sifields sock_common.skc_rxhash sock.sk_lock task_struct.ipi_mask task_struct.unwind_info
+    shmem_inode_info.dir_offsets sock_common.skc_node file_lock.fl_u
     """.split()
 )  # fmt: skip
 
@@ -202,7 +205,7 @@ NAMESPACES = frozenset("mnt_namespace pid_namespace net cgroup_namespace user_na
 ADDRESSES = frozenset(
     """
     task_struct.stack task_struct.stack_canary thread_struct.sp inode.i_generation file.private_data page_frag.page sock_common.skc_hash
-    sock_common.skc_cookie sock.sk_cookie mm_struct.pcpu_cid mm_struct.futex_ref mm_struct.context.ctx_id maple_tree.ma_root
+    sock_common.skc_cookie.counter mm_struct.pcpu_cid mm_struct.futex_ref mm_struct.context.ctx_id
     vm_area_struct.vm_private_data
     """.split()
 )

@@ -12,7 +12,6 @@ PLACES: dict[str, str] = {
         pid.numbers
         pid.level
         pid.tasks
-        pid.inode
         upid.nr
         upid.ns
         upid
@@ -123,7 +122,6 @@ PLACES: dict[str, str] = {
         landlock_cred_security.domain
         task_security_struct
         cred_security_struct
-        task_smack
         lsm_blob_sizes.lbs_cred
         tty_struct.ops
         tty_struct.disc_data

@@ -252,7 +252,8 @@ class Compiler:
         if not live:
             state = [m for m, _ in arms if btf.name(btf.strip(m.type)) not in FREEING | OPAQUE]
             if len(state) != 1:
-                if state and owner not in ONLY:
+                dead = any(f"{owner}.{n}" in DEAD for _, names in arms for n in names)
+                if state and owner not in ONLY and not dead:
                     self.gaps.add(f"{owner}.{arms[0][1][0] if arms[0][1] else own}")
                 return
             live = [(state[0], "")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.kernel.state import addresses, credentials, descriptors, layouts, sockets, symbols, tasks
+from holdfast.kernel.state import addresses, credentials, descriptors, layouts, pages, sockets, symbols, tasks
 from holdfast.kernel.state.memory import open_memory
 from holdfast.kernel.state.value import Leaf, State
 from holdfast.kernel.state.walk import Walk
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 __all__ = ["Leaf", "Reader", "State"]
 
 _AFTER = {**addresses.AFTER, **credentials.AFTER, **descriptors.AFTER, **sockets.AFTER, **tasks.AFTER}
+
+
+def _add_pages(state: State, label: str, pid: int) -> None:
+    # which pages each area of a process has, as leaves of the area; a process that shares its address space with an earlier one adds none
+    areas: dict[int, tuple[str, int]] = {}
+    for path, struct in state.objects.items():
+        if struct == "vm_area_struct" and path.startswith(f"{label}.mm.vma["):
+            start, end = (leaf.value if (leaf := state.leaves.get(f"{path}.{name}")) else None for name in ("vm_start", "vm_end"))
+            if isinstance(start, int) and isinstance(end, int):
+                areas[start] = (path, end)
+    try:
+        found = pages.sorts(pid, sorted((start, end) for start, (_, end) in areas.items()))
+    except (OSError, pages.TooMany):
+        state.gaps = tuple(sorted({*state.gaps, "vm_area_struct.pages"}))
+        return
+    for start, by_sort in found.items():
+        for sort, runs in by_sort.items():
+            path = f"{areas[start][0]}.pages.{sort}"
+            state.leaves[path] = Leaf(path, runs, "vm_area_struct", f"pages.{sort}", "")
 
 
 class Reader:
@@ -89,7 +108,10 @@ class Reader:
                     raise ProcessLookupError(of[label]) from cause
                 continue  # a thread that has ended since
             walk.reach(task, "task_struct", label)
-        return walk.run()
+        state = walk.run()
+        for label, number in of.items():
+            _add_pages(state, label, number)
+        return state
 
     def close(self) -> None:
         """Give back what was taken to read, and keep what was learnt."""

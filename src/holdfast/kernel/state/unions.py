@@ -25,7 +25,8 @@ LIVE = frozenset(
     sock_common.skc_addrpair sock_common.skc_portpair
     in6_addr.in6_u.u6_addr8
     sock.sk_wq sock.sk_send_head sock.sk_txrehash sock.sk_scm_credentials sock.sk_scm_recv_flags
-    ipv6_pinfo.rxopt.all
+    ipv6_pinfo.rxopt.bits ipv6_pinfo.daddr
+    mm_struct.def_flags rseq_event.all rseq_ids.cpu_cid sock.sk_timer inet_connection_sock.icsk_keepalive_timer
     landlock_ruleset.num_rules landlock_key.data
     uid_gid_map.nr_extents uid_gid_map.extent
     mempolicy.w.user_nodemask
@@ -39,6 +40,8 @@ LIVE = frozenset(
 
 # members that are read where another field of the same struct says so: alternatives between `|`
 WHEN: dict[str, str] = {
+    # include/linux/mm_types.h: in 6.1 the name shares its place with the link in the tree of a file's areas
+    "vm_area_struct.anon_name": "vm_file = 0",
     # kernel/time/posix-timers.c: clocks of CPU time are negative numbers, or CLOCK_PROCESS_CPUTIME_ID and CLOCK_THREAD_CPUTIME_ID
     "k_itimer.it.cpu": "it_clock < 0 | it_clock = 2 | it_clock = 3",
     "k_itimer.it.real": "it_clock = 0 | it_clock = 1 | it_clock = 7 | it_clock = 11",
