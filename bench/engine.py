@@ -1,7 +1,9 @@
 """Dump and restore beside CRIU: the same subject, the same place for images, in turn, in one run; ratios of medians.
 
-CRIU is run at its best: its kernel probe cached (a tmpfs on /run in a mount namespace of the bench), -v0, targets of root. Ours is measured
-through the Python API in a warm process, and as a command. A row's figure is ours over CRIU's: below 1 is faster.
+CRIU is run at its best: its kernel probe cached (a tmpfs on /run in a mount namespace of the bench), -v0, targets of root, and orphans
+reaped at once (the bench adopts them: with another init its restore of a small process took 24 ms instead of 8). Ours is measured through
+the Python API in a warm process, and as a command. A row's figure is ours over CRIU's: below 1 is faster.
+Ours compares every restored tree with its image before it lets it go; CRIU does not. Rows that say `unverified` leave that out too.
 Every restored subject is checked to run before it counts.
 """
 
@@ -20,34 +22,42 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from holdfast.engine.dump import dump
 from holdfast.engine.restore import restore
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
+PR_SET_CHILD_SUBREAPER = 36
 NULL = subprocess.DEVNULL
+# by how a row's title begins; the first that fits
 TARGETS = {
-    "small, API: dump": 1.0,
-    "small, API: restore": 1.0,
-    "small, command: dump": 2.0,
-    "small, command: restore": 2.0,
-    "pause": 0.05,
-    "stop-and-copy": 0.6,
-    "restore 2048": 0.6,
+    "small, API": 1.0,
+    "small, command": 2.0,
+    "pause 2048": 0.05,
+    "stop-and-copy 2048 MiB, disk": 0.6,
+    "stop-and-copy 2048 MiB, /dev/shm: restore": 0.6,
+    "50 processes": 1.0,
+    "200 threads": 1.0,
+    "1000": 1.0,
 }
+FILES_TARGET = 10
+SOME = {"1000 files": "f", "1000 pipe ends": "p", "1000 sockets": "s", "1000 eventfds": "e"}
 
 
 class Subject:
     """A running subject and its shared page of figures."""
 
-    def __init__(self, program: str, folder: str, mib: int = 0, threads: int = 0, children: int = 0, files: int = 0) -> None:
+    def __init__(
+        self, program: str, folder: str, mib: int = 0, threads: int = 0, children: int = 0, files: int = 0, kind: str = "e"
+    ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.path = os.path.join(folder, "stat")
         if os.path.exists(self.path):
             os.unlink(self.path)
         self.popen = subprocess.Popen(
-            [program, self.path, str(mib), str(threads), str(children), str(files)],
+            [program, self.path, str(mib), str(threads), str(children), str(files), kind],
             stdin=NULL,
             stdout=NULL,
             stderr=NULL,
@@ -84,32 +94,40 @@ class Subject:
         """Wait until its loop turns."""
         self.clear()
 
-    def gone(self) -> None:
-        """Wait until no task has its pid any more."""
+    def pids(self) -> list[int]:
+        """It and its children."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
+            return [self.pid, *[int(p) for p in f.read().split()]]
+
+    def gone(self, pids: list[int]) -> None:
+        """Wait until no task has one of these pids any more."""
         if self.popen.returncode is None:
             self.popen.wait()
         deadline = time.monotonic() + 30
-        while os.path.exists(f"/proc/{self.pid}") and time.monotonic() < deadline:
-            try:
-                os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                time.sleep(0.0005)
+        while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < deadline:
+            time.sleep(0 if reaped() else 0.0005)
 
     def end(self) -> None:
         """Kill it and its children, by pid."""
-        pids = [self.pid]
         try:
-            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
-                pids += [int(p) for p in f.read().split()]
+            pids = self.pids()
         except OSError:
-            pass
+            pids = [self.pid]
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.gone()
+        self.gone(pids)
         os.close(self._fd)
+
+
+def reaped() -> bool:
+    """Reap what has ended and is ours by birth or adoption; whether there was anything."""
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
 
 
 class Criu:
@@ -136,13 +154,15 @@ class Criu:
 class Api:
     """Holdfast in this process."""
 
-    name = "api"
+    def __init__(self, check: bool = True) -> None:
+        self.check = check
+        self.name = "api" if check else "api, unverified"
 
     def dump(self, pid: int, image: str, leave: bool = False) -> None:
         dump(pid, image, leave_running=leave)
 
     def restore(self, image: str) -> None:
-        restore(image)
+        restore(image, check=self.check)
 
 
 class Command:
@@ -178,9 +198,10 @@ class Bench:
     def engines(self, *ours: Engine) -> list[Engine]:
         return [*ours, *([self.criu] if self.criu is not None else [])]
 
-    def cycle(self, title: str, place: str, engines: list[Engine], **subject: int) -> None:
+    def cycle(self, title: str, place: str, engines: list[Engine], **subject: Any) -> None:
         """Dump (killing) and restore one subject, each engine in turn."""
         dumps: dict[str, list[float]] = {}
+        counts: dict[str, list[float]] = {}
         restores: dict[str, list[float]] = {}
         image = os.path.join(place, "image")
         # each engine has a subject of its own: CRIU restores into a new time namespace, which others may refuse
@@ -190,10 +211,12 @@ class Bench:
                 for engine in engines:
                     target = targets[engine.name]
                     shutil.rmtree(image, ignore_errors=True)
+                    pids = target.pids()
                     began = time.perf_counter()
                     engine.dump(target.pid, image)
                     took = time.perf_counter() - began
-                    target.gone()
+                    target.gone(pids)
+                    files = len(os.listdir(image))
                     began = time.perf_counter()
                     engine.restore(image)
                     back = time.perf_counter() - began
@@ -201,14 +224,21 @@ class Bench:
                     if turn:
                         dumps.setdefault(engine.name, []).append(took)
                         restores.setdefault(engine.name, []).append(back)
+                        counts.setdefault(engine.name, []).append(files)
         finally:
             for target in targets.values():
                 target.end()
             shutil.rmtree(image, ignore_errors=True)
+        dumps.pop("api, unverified", None)  # only a restore is verified
         self.add(f"{title}: dump", dumps)
         self.add(f"{title}: restore", restores)
+        if title == "50 processes":
+            ours, theirs = counts["api"][-1], counts.get("criu", [0])[-1]
+            self.rows.append({"what": f"{title}: files written", "engine": "api", "ours_files": ours, "criu_files": theirs})
+            met = "met" if ours <= FILES_TARGET else "MISSED"
+            print(f"{title + ': files written':<46} ours {ours:8.0f}      criu {theirs:8.0f}      target {FILES_TARGET} {met}", flush=True)
 
-    def pause(self, title: str, place: str, **subject: int) -> None:
+    def pause(self, title: str, place: str, **subject: Any) -> None:
         """The longest gap that the subject itself sees while it is dumped and left running."""
         gaps: dict[str, list[float]] = {}
         image = os.path.join(place, "image")
@@ -248,7 +278,8 @@ class Bench:
 
 def show(row: dict[str, object]) -> str:
     """A row as a line."""
-    line = f"{row['what']:<46} ours {row['ours_ms']:8.1f} ms"
+    title = f"{row['what']}{', unverified' if str(row['engine']).endswith('unverified') else ''}"
+    line = f"{title:<46} ours {row['ours_ms']:8.1f} ms"
     if "ratio" in row:
         limit = next((t for k, t in TARGETS.items() if str(row["what"]).startswith(k)), None)
         line += f"   criu {row['criu_ms']:8.1f} ms   ratio {row['ratio']:.3f}"
@@ -258,8 +289,9 @@ def show(row: dict[str, object]) -> str:
 
 
 def own_run() -> None:
-    """A mount namespace with a fresh /run, where CRIU keeps its probe of the kernel."""
+    """A mount namespace with a fresh /run, where CRIU keeps its probe of the kernel; orphans are ours from now on."""
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if libc.unshare(CLONE_NEWNS):
         raise SystemExit("needs root")
     libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None)
@@ -281,6 +313,7 @@ def main() -> int:
         print("skipped: needs root, as CRIU does")
         return 0
     own_run()
+    print(f"{time.strftime('%Y-%m-%d %H:%M')}, Linux {os.uname().release}, {os.cpu_count()} cpus, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory, tempfile.TemporaryDirectory(dir=given.disk) as disk:
         program = os.path.join(memory, "subject")
         subprocess.run(["gcc", "-O2", "-pthread", "-o", program, os.path.join(ROOT, "bench", "subject.c")], check=True)
@@ -295,8 +328,9 @@ def main() -> int:
 
         if wanted("small, API"):
             bench.rounds = max(given.rounds, 11)
-            bench.cycle("small, API", memory, bench.engines(Api()))
+            bench.cycle("small, API", memory, bench.engines(Api(), Api(check=False)))
         if wanted("small, command"):
+            bench.rounds = max(given.rounds, 11)
             bench.cycle("small, command", memory, bench.engines(command))
         bench.rounds = given.rounds
         for mib in [int(s) for s in given.sizes.split(",") if s]:
@@ -305,11 +339,14 @@ def main() -> int:
                     bench.pause(f"pause {mib} MiB, {name}", place, mib=mib)
                 if wanted(f"stop-and-copy {mib}"):
                     bench.cycle(f"stop-and-copy {mib} MiB, {name}", place, bench.engines(Api()), mib=mib)
-        for title, subject in (("50 processes", {"children": 49}), ("200 threads", {"threads": 199}), ("1000 files", {"files": 667})):
+        many: dict[str, dict[str, Any]] = {"50 processes": {"children": 49}, "200 threads": {"threads": 199}}
+        for title, kind in SOME.items():
+            many[title] = {"files": 1000, "kind": kind}
+        for title, subject in many.items():
             if wanted(title):
-                bench.cycle(title, memory, bench.engines(Api()), **subject)
+                bench.cycle(title, memory, bench.engines(Api(), Api(check=False)), **subject)
     if given.json:
-        print(json.dumps({"schema": 1, "rows": bench.rows}, sort_keys=True))
+        print(json.dumps({"schema": 1, "load": os.getloadavg(), "rows": bench.rows}, sort_keys=True))
     return 0
 
 

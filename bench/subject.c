@@ -1,4 +1,5 @@
-/* A process to be dumped: SIZE MiB of touched memory, THREADS sleeping threads, CHILDREN children, FILES pipes and eventfds.
+/* A process to be dumped: SIZE MiB of touched memory, THREADS sleeping threads, CHILDREN children, FILES descriptors of a KIND: f files, each
+ * open by itself at a place of its own, p pipes, s pairs of unix stream sockets, e eventfds.
  * It writes a byte to the first page of the shared STAT file when ready, and the longest gap between two turns of its loop, in ns,
  * to the next word; a write of 1 to the third word clears the gap. */
 #define _GNU_SOURCE
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +20,31 @@ static void *sleeper(void *unused)
 	(void)unused;
 	for (;;)
 		pause();
+}
+
+static int open_some(char kind, int n, const char *path)
+{
+	struct rlimit room = { 4096, 4096 };
+	int i, p[2];
+
+	if (n > 900 && setrlimit(RLIMIT_NOFILE, &room))
+		return -1;
+	for (i = 0; i < n; i++) {
+		if (kind == 'f') {
+			int fd = open(path, O_RDONLY);
+
+			if (fd < 0 || lseek(fd, i, SEEK_SET) != i)
+				return -1;
+		} else if (kind == 'e') {
+			if (eventfd(i, 0) < 0)
+				return -1;
+		} else {
+			if (kind == 'p' ? pipe(p) : socketpair(AF_UNIX, SOCK_STREAM, 0, p))
+				return -1;
+			i++;
+		}
+	}
+	return 0;
 }
 
 static uint64_t now(void)
@@ -30,7 +58,7 @@ static uint64_t now(void)
 int main(int argc, char **argv)
 {
 	size_t mib = atoi(argv[2]);
-	int threads = atoi(argv[3]), children = atoi(argv[4]), files = atoi(argv[5]), i, p[2];
+	int threads = atoi(argv[3]), children = atoi(argv[4]), files = atoi(argv[5]), i;
 	int fd = open(argv[1], O_RDWR | O_CREAT, 0600);
 	volatile uint64_t *stat;
 	uint64_t last, t;
@@ -59,9 +87,8 @@ int main(int argc, char **argv)
 		if (pthread_create(&id, &a, sleeper, NULL))
 			return 2;
 	}
-	for (i = 0; i < files; i++)
-		if (i % 2 ? eventfd(i, 0) < 0 : pipe(p) < 0)
-			return 3;
+	if (open_some(argv[6][0], files, argv[0]))
+		return 3;
 	for (i = 0; i < children; i++)
 		if (fork() == 0)
 			sleeper(NULL);
