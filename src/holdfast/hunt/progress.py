@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
 EVERY_S = 10.0  # between plain lines
 FRAME_S = 0.1
-TONES = {"lost": "red", "failed": "red", "flaky": "yellow", "refused": "cyan", "kept": "green", "blind": "dim", "unsettable": "dim"}
+TONES = {
+    "lost": "red",
+    "failed": "red",
+    "flaky": "yellow",
+    "refused": "cyan",
+    "told": "yellow",
+    "kept": "green",
+    "blind": "dim",
+    "unsettable": "dim",
+}
 
 
 class Tally:

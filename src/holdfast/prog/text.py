@@ -129,7 +129,8 @@ _TOKEN = re.compile(
 
 class _Reader:
     def __init__(self, text: str, where: str) -> None:
-        self.text, self.where, self.tokens = text, where, list(self._tokens(text.strip()))
+        self.text, self.where = text, where
+        self.tokens = list(self._tokens(text.strip()))
         self.at = 0
 
     def _tokens(self, text: str) -> Iterator[tuple[str, str]]:

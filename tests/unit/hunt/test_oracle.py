@@ -1,0 +1,118 @@
+"""Which differences count: decisions of the ledger, decisions by place, times, areas that merge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from holdfast.drift import ledger
+from holdfast.errors import UsageError
+from holdfast.hunt import places
+from holdfast.hunt.observe import Sight
+from holdfast.hunt.oracle import Judge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JUDGE = Judge(ledger.load(), (6, 18))
+
+
+def kernel(struct: str, field: str, value: str, type_text: str = "int") -> Sight:
+    return Sight("kernel", struct, field, value, type_text)
+
+
+def lost(before: dict[str, Sight], after: dict[str, Sight]) -> list[str]:
+    return [p.signature for p in JUDGE.differences(before, after)]
+
+
+def test_a_carried_field_that_changed_is_lost_and_says_where_it_is_carried() -> None:
+    [proof] = JUDGE.differences(
+        {"leader.timer_slack_ns": kernel("task_struct", "timer_slack_ns", "77", "u64")},
+        {"leader.timer_slack_ns": kernel("task_struct", "timer_slack_ns", "50000", "u64")},
+    )
+    assert (proof.before, proof.after, proof.decision) == ("77", "50000", "carried")
+    assert proof.source.startswith("task.timer_slack.")
+
+
+def test_a_rebuilt_field_is_free_and_an_unknown_one_is_not() -> None:
+    assert lost({"x": kernel("task_struct", "stack", "1", "void*")}, {"x": kernel("task_struct", "stack", "2", "void*")}) == []
+    assert lost({"x": kernel("no_such_struct", "field", "1")}, {"x": kernel("no_such_struct", "field", "2")}) == ["no_such_struct.field"]
+
+
+def test_what_is_gone_or_new_counts_too() -> None:
+    mask = Sight("proc", "status-keys", "Umask", "0022")
+    assert lost({"a": mask}, {}) == ["status-keys.Umask"]
+    assert lost({}, {"a": mask}) == ["status-keys.Umask"]
+    assert lost({"a": Sight("proc", "status-keys", "VmHWM", "1 kB")}, {}) == []
+
+
+def test_a_time_that_runs_down_may_and_one_that_stops_may_not() -> None:
+    def timer(text: str) -> dict[str, Sight]:
+        return {"leader.fd[3].it_value[0]": Sight("proc", "fdinfo-keys", "it_value", text)}
+
+    assert lost(timer("(60, 5)"), timer("(58, 0)")) == []
+    assert lost(timer("(60, 5)"), timer("(0, 0)")) == ["fdinfo-keys.it_value"]
+    assert lost(timer("(60, 5)"), timer("(61, 0)")) == ["fdinfo-keys.it_value"]
+    assert lost(timer("(60, 5)"), timer("(10, 0)")) == ["fdinfo-keys.it_value"]
+    assert lost(timer("(0, 0)"), timer("(1, 0)")) == ["fdinfo-keys.it_value"]
+
+
+def test_the_number_of_a_pipe_is_free_and_that_of_a_named_file_is_not() -> None:
+    def look(link: str, number: str) -> dict[str, Sight]:
+        return {
+            "leader.fd[3].link": Sight("proc", "fd", "link", link),
+            "leader.files.fd[3].f_inode.i_ino": kernel("inode", "i_ino", number, "long unsigned int"),
+        }
+
+    assert lost(look("pipe:[#1]", "1"), look("pipe:[#1]", "2")) == []
+    assert lost(look("/tmp/f", "1"), look("/tmp/f", "2")) == ["inode.i_ino"]
+
+
+def test_identity_may_change_and_presence_may_not() -> None:
+    def look(value: str) -> dict[str, Sight]:
+        return {"leader.mm.vma[0x1000].vm_file": kernel("vm_area_struct", "vm_file", value, "struct file*")}
+
+    assert lost(look("@leader.mm.exe_file"), look("@leader.mm.vma[0x1000].vm_file")) == []
+    assert lost(look("@leader.mm.exe_file"), look("null")) == ["vm_area_struct.vm_file"]
+
+
+def area(start: int, end: int, flags: str = "rd wr", name: str = "") -> dict[str, Sight]:
+    at = f"leader.area[{start:08x}]"
+    return {
+        f"{at}.end": Sight("proc", "maps", "end", f"{end:08x}"),
+        f"{at}.name": Sight("proc", "maps", "name", name),
+        f"{at}.VmFlags": Sight("proc", "smaps-keys", "VmFlags", flags),
+        f"{at}.Size": Sight("proc", "smaps-keys", "Size", f"{(end - start) >> 10} kB"),
+    }
+
+
+def test_neighbours_that_are_alike_are_one_area() -> None:
+    whole = area(0x10000, 0x14000)
+    assert lost(area(0x10000, 0x12000) | area(0x12000, 0x14000), whole) == []
+    assert lost(area(0x10000, 0x12000) | area(0x12000, 0x14000, name="[heap]"), whole) == []
+    assert set(lost(area(0x10000, 0x12000) | area(0x12000, 0x14000, "rd"), whole)) == {
+        "maps.end",
+        "maps.name",
+        "smaps-keys.Size",
+        "smaps-keys.VmFlags",
+    }
+    assert "maps.end" in lost(area(0x10000, 0x12000) | area(0x13000, 0x14000), whole)
+    assert "maps.end" in lost(area(0x10000, 0x12000, name="/f") | area(0x12000, 0x14000, name="/f"), area(0x10000, 0x14000, name="/f"))
+
+
+def test_a_state_is_visible_where_it_must_come_back_and_differs_by_itself_nowhere() -> None:
+    without = {"a": Sight("proc", "status-keys", "Umask", "0022"), "b": Sight("proc", "status-keys", "VmHWM", "1")}
+    state = {"a": Sight("proc", "status-keys", "Umask", "0007"), "b": Sight("proc", "status-keys", "VmHWM", "2")}
+    assert JUDGE.visible(without, frozenset(), state) == ("status-keys.Umask",)
+    assert JUDGE.visible(without, frozenset("a"), state) == ()
+
+
+def test_every_place_has_a_reason_and_a_pattern_that_compiles(tmp_path: Path) -> None:
+    assert len(places.load(ledger.folder())) >= 10
+    (tmp_path / "places.toml").write_text('[[place]]\npath = "("\ndecision = "rebuilt"\nwhy = "x"\nsource = "y"\n')
+    with pytest.raises(UsageError):
+        places.load(str(tmp_path))
+    (tmp_path / "places.toml").write_text('[[place]]\npath = "x"\ndecision = "hidden"\nwhy = "x"\nsource = "y"\n')
+    with pytest.raises(UsageError):
+        places.load(str(tmp_path))
