@@ -63,7 +63,7 @@ def show(name: str, as_json: bool, place: str) -> None:
             output.write(
                 f"  {one['decision']}{span}{': ' + one['carried'] if one['carried'] else ''}{' by ' + one['by'] if one['by'] else ''}"
             )
-            for key in ("when", "why", "source"):
+            for key in ("when", "reads", "unread", "why", "source"):
                 if one[key]:
                     output.write(f"    {key:<7}{one[key]}")
 
@@ -84,6 +84,8 @@ def _field(found: ledger.Ledger, seen: history.History, full: str) -> dict[str, 
                 "decision": r.decision,
                 "carried": r.carried,
                 "when": r.when,
+                "reads": r.reads,
+                "unread": r.unread,
                 "why": r.why,
                 "source": r.source,
                 "by": r.by,
@@ -135,11 +137,25 @@ def undecided(as_json: bool, place: str) -> None:
 @click.option("--source", prompt="Source (man page, kernel file, commit)", help="Where it can be read up.")
 @click.option("--carried", default="", metavar="KIND.FIELD", help="Which record field holds it.")
 @click.option("--when", default="", help="What shows that it is in use, where it is refused.")
+@click.option("--reads", default="", metavar="TEST", help="The same as a test of live structs, where it is refused: PATH != null.")
+@click.option("--do", default="", help="What would end the use, with --reads.")
+@click.option("--unread", default="", help="Why there is no such test: `shown: ...`, `with ROW`, `needs ...`.")
 @click.option("--since", default="", metavar="VERSION", help="From this kernel on; the older row ends there.")
 @click.option("--until", default="", metavar="VERSION", help="The first kernel that it does not hold for.")
 @_PLACE
 def decide(
-    fields: tuple[str, ...], decision: str, why: str, source: str, carried: str, when: str, since: str, until: str, place: str
+    fields: tuple[str, ...],
+    decision: str,
+    why: str,
+    source: str,
+    carried: str,
+    when: str,
+    reads: str,
+    do: str,
+    unread: str,
+    since: str,
+    until: str,
+    place: str,
 ) -> None:
     """Record a decision about one or more fields of a struct: `holdfast ledger decide task_struct.a task_struct.b`."""
     found = ledger.load(place)
@@ -151,6 +167,7 @@ def decide(
         by_struct.setdefault(struct, []).append(path)
     for struct, names in by_struct.items():
         row = ledger.Row(tuple(names), decision, why, source, carried, when, ledger.version_of(since), ledger.version_of(until))
+        row = row.replace(reads=reads, do=do, unread=unread)
         path = edit.decide(found, struct, row)
         output.write(f"OK {struct}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} {decision} ({os.path.relpath(path)})")
 

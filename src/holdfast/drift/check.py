@@ -65,6 +65,13 @@ def schema(ledger: Ledger) -> Iterator[Problem]:
         for row in topic.rest:
             if row.decision in ("carried", "undecided"):
                 yield Problem("schema", topic.origin, f"{topic.name}: rest cannot be {row.decision}")
+    for topic in ledger.structs.values():
+        for row in (*topic.rows, *topic.rest):
+            if (row.decision == "refused") != (bool(row.reads) != bool(row.unread)):
+                where = f"{topic.name}.{row.names[0]}" if row.names else f"{topic.name} rest"
+                yield Problem(
+                    "schema", topic.origin, f"{where} is refused and has not one of reads and unread, or has one and is not refused"
+                )
     names: set[str] = set()
     for rule in ledger.rules:
         yield from (Problem("schema", "rules.toml", f"rule {rule.name} {what}") for what in faults(rule.row))

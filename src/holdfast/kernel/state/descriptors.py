@@ -6,6 +6,7 @@ Source:  fs/file.c, fs/eventfd.c, fs/timerfd.c, fs/signalfd.c, fs/eventpoll.c, f
 
 from __future__ import annotations
 
+from holdfast.kernel.state import credentials
 from holdfast.kernel.state.plan import LIST
 
 TYPE_CHECKING = False
@@ -114,6 +115,9 @@ def _file(walk: Walk, address: int, _data: bytes, path: str) -> None:
             _group(walk, private, kind, f"{path}.private")
     elif kind in _WITHIN:
         _WITHIN[kind](walk, address, path)
+    rights = credentials.landlock_file_offset(walk)
+    if rights is not None and (blob := walk.field(address, "file.f_security")):
+        walk.reach(blob + rights, "landlock_file_security", f"{path}.landlock")
     _dnotify(walk, address, path)
 
 
