@@ -1,4 +1,4 @@
-"""States of pipes and fifos: flags, sizes, what is in them, packets, pages that splice(2), tee(2) and vmsplice(2) put there, ends that are closed.
+"""States of pipes and fifos: flags, sizes, what is in them, packets, pages that were spliced, ends that are closed.
 
 Source:  linux/fcntl.h; pipe(7), pipe(2), splice(2), tee(2), vmsplice(2), fifo(7)
 """

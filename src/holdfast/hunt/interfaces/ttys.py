@@ -96,11 +96,11 @@ def _termios(script: Script) -> Iterator[Row]:
     codes = [n for n in script.names("V", header=HEADERS) if script.value(n) < 19]
     for name in codes:
         at = script.value(name)
-        for value in ("\\0", "e", "\\xff"):
+        for code in ("\\0", "e", "\\xff"):
             texts = [f"\\x{b:02x}" for b in _bytes(CHARACTERS)]
-            texts[at] = value
+            texts[at] = code
             yield Row(
-                f"c_cc.{name}={value.replace(chr(92), '')}",
+                f"c_cc.{name}={code.replace(chr(92), '')}",
                 PAIR,
                 f"ioctl($slave, TCSETS2, {_settings(script, default, ''.join(texts))})",
                 LOOK,
