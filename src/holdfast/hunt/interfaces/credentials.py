@@ -203,7 +203,6 @@ def _keys(script: Script) -> Iterator[Row]:
             "unlinked": f"keyctl(KEYCTL_UNLINK, $key, {ring}, 0, 0)",
             "cleared": f"keyctl(KEYCTL_CLEAR, {ring}, 0, 0, 0)",
             "restricted": f"keyctl(KEYCTL_RESTRICT_KEYRING, {ring}, 0, 0, 0)",
-            "invalidated": "keyctl(KEYCTL_INVALIDATE, $key, 0, 0, 0)",
         }.items():
             after = f"keyctl(KEYCTL_SEARCH, {ring}, b'user\\0', b'hunt\\0', 0)"
             yield Row(f"{ring}.{name}", make, state, "keyctl(KEYCTL_DESCRIBE, $key, [64], 64, 0)", after, True)

@@ -8,7 +8,7 @@ Source:  getrlimit(2), prlimit64; asm-generic/resource.h
 
 from __future__ import annotations
 
-from holdfast.hunt.actors import CHILD, told
+from holdfast.hunt.actors import CHILD, and_then, told
 from holdfast.hunt.interfaces.script import Row, Script
 
 TYPE_CHECKING = False
@@ -75,7 +75,10 @@ def _rows(names: list[str]) -> Iterator[Row]:
         for soft, hard in pairs:
             state = f"prlimit64(0, {name}, <8:{soft}> <8:{hard}>, 0)"
             after = EXCEEDED.get(name, told(get))
-            yield Row(f"self.{name}={_show(soft)},{_show(hard)}", MAKE.get(name, ""), state, get, after, security=True)
+            # what is set already shows only where something else was set before
+            before = f"prlimit64(0, {name}, <8:4096> <8:{hard}>, 0)" if soft == INFINITY else ""
+            make = and_then(MAKE.get(name, ""), before)
+            yield Row(f"self.{name}={_show(soft)},{_show(hard)}", make, state, get, after, security=True)
         soft, hard = pairs[-1]
         limit = f"<8:{soft}> <8:{hard}>"
         child = f"child: {get}"

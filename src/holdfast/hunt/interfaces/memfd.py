@@ -46,7 +46,7 @@ def _memfd(script: Script) -> Iterator[Row]:
     for name in ("", "a b", "x" * 249, "\\\\n(deleted)", "\\xff"):
         yield Row(f"fd.name={name[:12]}", "getpid()", f"fd = memfd_create(b'{name}\\0', 0)", STATUS)
     for size in (0, 1, 4095, 4097, 1 << 20, 1 << 32, (1 << 63) - 1):
-        yield Row(f"fd.size={size}", FD, f"ftruncate($fd, {size})", f"{STATUS} ; lseek($fd, 0, SEEK_END)")
+        yield Row(f"fd.size={size}", FD, f"ftruncate($fd, {size})", STATUS, "lseek($fd, 0, SEEK_END)")
     for mode in (0, 0o400, 0o666, 0o777, 0o4755, 0o1777):
         yield Row(f"fd.mode={mode:o}", FD, f"fchmod($fd, {mode})", STATUS)
     for uid, gid in ((1000, -1), (-1, 1000), (65534, 65534)):
@@ -55,9 +55,10 @@ def _memfd(script: Script) -> Iterator[Row]:
     look = "pread64($fd, [8], 8, 0) ; pread64($fd, [8], 8, 0x2000) ; pread64($fd, [4], 4, 0x3ffc)"
     yield Row("fd.written", FD, content.removeprefix(FD + " ; "), look)
     holes = f"{look} ; lseek($fd, 0, SEEK_DATA) ; lseek($fd, 0, SEEK_HOLE) ; lseek($fd, 0, SEEK_SET)"
+    at = {"FALLOC_FL_PUNCH_HOLE": "0, 0x1000", "FALLOC_FL_KEEP_SIZE": "0x8000, 0x1000"}
     for flag in script.names("FALLOC_FL_", header="linux/falloc.h"):
         how = f"{flag}|FALLOC_FL_KEEP_SIZE" if "PUNCH" in flag else flag
-        yield Row(f"fd.fallocate.{how}", content, f"fallocate($fd, {how}, 0x1000, 0x2000)", holes)
+        yield Row(f"fd.fallocate.{how}", content, f"fallocate($fd, {how}, {at.get(flag, '0x1000, 0x2000')})", holes)
     yield Row("fd.fallocate.0", content, "fallocate($fd, 0, 0x8000, 0x1000)", holes)
     yield Row("fd.lseek", content, "lseek($fd, 0x1234, SEEK_SET)", STATUS, "read($fd, [4], 4)")
     yield Row(

@@ -1,6 +1,6 @@
 """Recipes of memory: mappings and what is done to them, locks, guards, seals, keys, the heap.
 
-MAP_*, MADV_*, MCL_* and MS_* are tried by prefix on the objects that they can be meant for; a part of a mapping is another state than
+MAP_*, MADV_* and MCL_* are tried by prefix on the objects that they can be meant for; a part of a mapping is another state than
 the whole, for it splits the mapping.
 
 Source:  mmap(2), mprotect(2), madvise(2), mremap(2), mlock(2), mseal(2), pkeys(7), brk(2)
@@ -38,6 +38,18 @@ LOOK = "peek($map, 16) ; peek($map+8192, 16)"
 PIPE = "pipe2(p:[8], O_NONBLOCK)"
 REACH = f"{PIPE} ; write($p@4:4, $map, 8) ; write($p@4:4, $map+4096, 8) ; {HEIR} ; heir: write($p@4:4, $map, 8) ; read($p@0:4, [32], 32)"
 """What the leader and its heir can read of the first two pages; a page that they cannot read is EFAULT."""
+UNDOES = {
+    "MADV_NORMAL": "MADV_RANDOM",
+    "MADV_DOFORK": "MADV_DONTFORK",
+    "MADV_DODUMP": "MADV_DONTDUMP",
+    "MADV_KEEPONFORK": "MADV_WIPEONFORK",
+    "MADV_UNMERGEABLE": "MADV_MERGEABLE",
+    "MADV_GUARD_REMOVE": "MADV_GUARD_INSTALL",
+}
+"""Advices that take another back."""
+HINTS = ("MADV_WILLNEED", "MADV_COLD", "MADV_PAGEOUT", "MADV_POPULATE_READ", "MADV_POPULATE_WRITE", "MADV_COLLAPSE")
+"""Advices that are done with when the call is over."""
+WITHOUT_CONTENT = ("MADV_DONTNEED", "MADV_FREE", "MADV_REMOVE", "MADV_GUARD_INSTALL")
 BEYOND = ("MADV_HWPOISON", "MADV_SOFT_OFFLINE")
 """Advices that take memory away from the machine."""
 
@@ -120,7 +132,7 @@ def _mmap(script: Script) -> Iterator[Row]:
 
 
 def _mprotect(script: Script) -> Iterator[Row]:
-    bits = script.names("PROT_", header=MMAN, but=("PROT_NONE",))
+    bits = script.names("PROT_", header=MMAN, but=("PROT_NONE", "PROT_WRITE"))
     for kind, make in OBJECTS.items():
         for number in range(8):
             for part, start, size in (("whole", 0, 0x4000), ("middle", 0x1000, 0x1000)):
@@ -145,12 +157,18 @@ def _madvise(script: Script) -> Iterator[Row]:
     huge = f"{made} ; poke($map, b'first') ; poke($map+2097152, b'x')"
     locked = f"{OBJECTS['anon']} ; mlock($map, 0x4000)"
     for advice in script.names("MADV_", header=MMAN, but=BEYOND):
-        for kind, make in {**{k: OBJECTS[k] for k in ("anon", "shared", "memfd", "cow")}, "locked": locked}.items():
-            yield Row(f"{kind}.{advice}", make, f"madvise($map, 0x4000, {advice})", "", REACH, "GUARD" in advice)
-        yield Row(f"anon.middle.{advice}", OBJECTS["anon"], f"madvise($map+4096, 0x1000, {advice})", LOOK, REACH, "GUARD" in advice)
-        yield Row(
-            f"huge.{advice}", huge, f"madvise($map, 0x400000, {advice})", "" if "GUARD" in advice else "peek($map+2097152, 16)", REACH
-        )
+        secure = "GUARD" in advice
+        undone = f" ; madvise($map, 0x4000, {UNDOES[advice]})" if advice in UNDOES else ""
+        tried = {k: OBJECTS[k] for k in ("anon", "memfd", "shared", "cow")} | {"locked": locked}
+        for kind in ("anon", "memfd") if advice in HINTS else tried:
+            yield Row(f"{kind}.{advice}", tried[kind] + undone, f"madvise($map, 0x4000, {advice})", "", REACH, secure)
+        if advice not in HINTS:
+            middle = f"madvise($map+4096, 0x1000, {advice})"
+            yield Row(f"anon.middle.{advice}", OBJECTS["anon"] + undone, middle, "" if secure else LOOK, REACH, secure)
+        if "HUGE" in advice or "COLLAPSE" in advice or advice in WITHOUT_CONTENT:
+            yield Row(
+                f"huge.{advice}", huge, f"madvise($map, 0x400000, {advice})", "" if secure else "peek($map+2097152, 16)", REACH, secure
+            )
     for first, then in (
         ("DONTFORK", "WIPEONFORK"),
         ("DONTDUMP", "MERGEABLE"),
@@ -207,11 +225,14 @@ def _mlock(script: Script) -> Iterator[Row]:
             how = "|".join(chosen)
             yield Row(f"all.{how}", OBJECTS["anon"], f"mlockall({how})", LOOK, f"{later} ; mincore($later, 0x4000, [4])")
             yield Row(f"all.{how},munlock", OBJECTS["anon"], f"mlockall({how}) ; munlock($map+4096, 0x1000)", LOOK)
-            yield Row(f"all.{how},munlockall", OBJECTS["anon"], f"mlockall({how}) ; munlockall()", LOOK)
+            yield Row(
+                f"all.{how},munlockall",
+                f"{OBJECTS['anon']} ; mlockall({how})",
+                "munlockall()",
+                LOOK,
+                f"{later} ; mincore($later, 0x4000, [4])",
+            )
     yield Row("all.MCL_CURRENT|MCL_FUTURE,mapped", "getpid()", f"mlockall(MCL_CURRENT|MCL_FUTURE) ; {OBJECTS['anon']}", LOOK)
-    for flag in script.names("MS_", header=MMAN):
-        for kind in ("memfd", "file"):
-            yield Row(f"msync.{kind}.{flag}", OBJECTS[kind], f"msync($map, 0x4000, {flag})", LOOK)
 
 
 def _munmap() -> Iterator[Row]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.hunt.recipe import Recipe
 
 HEADER = "linux/mempolicy.h"
-NO_MODES = ("MPOL_F_", "MPOL_MF_", "MPOL_MAX", "MPOL_MODE_FLAGS", "MPOL_USER_")
+NO_MODES = ("MPOL_DEFAULT", "MPOL_F_", "MPOL_MF_", "MPOL_MAX", "MPOL_MODE_FLAGS", "MPOL_USER_")
 LOOK = "get_mempolicy([4], [8], 64, 0, 0) ; get_mempolicy([4], [8], 64, 0, MPOL_F_MEMS_ALLOWED)"
 OF_MAP = "get_mempolicy([4], [8], 64, $map, MPOL_F_ADDR) ; get_mempolicy([4], [8], 64, $map+4096, MPOL_F_ADDR)"
 NODES = {"none": "0, 0", "node0": "<8:1>, 64"}
@@ -46,8 +46,8 @@ def _threads(modes: list[str], flags: list[str]) -> Iterator[Row]:
 
 
 def _nodes(mode: str) -> str:
-    # set_mempolicy(2): these two take no nodes
-    return NODES["none" if mode in ("MPOL_DEFAULT", "MPOL_LOCAL") else "node0"]
+    # set_mempolicy(2): it takes no nodes
+    return NODES["none" if mode == "MPOL_LOCAL" else "node0"]
 
 
 def _mappings(modes: list[str], flags: list[str], moves: list[str]) -> Iterator[Row]:

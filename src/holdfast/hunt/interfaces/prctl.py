@@ -125,17 +125,38 @@ def _tried(option: Const, found: Sequence[Const]) -> list[tuple[str, str]]:
     return [(f"{c}.{n}", f"{c}, {n}, 0, 0") for c in named.values() for n in (*SMALL, *more)]
 
 
+def _distinct(script: Script, ask: Ask, option: Const, tried: list[tuple[str, str]], getters: str) -> list[tuple[str, str, str]]:
+    # each value that the getters tell from others once, with a line that sets another before one that is there already
+    get = script.lines(getters)
+    told: dict[tuple[bytes | int | None, ...], list[tuple[str, str]]] = {}
+    for name, arguments in tried:
+        (line,) = script.lines(f"prctl({option.name}, {arguments})")
+        seen = tuple(ask((line,), one) for one in get)
+        told.setdefault(seen, []).append((name, arguments))
+    fresh = tuple(ask((), one) for one in get)
+    lacking = (None,) * len(get)
+    others = [found[0] for seen, found in told.items() if seen not in (fresh, lacking)]
+    if not others:
+        return [(name, arguments, "") for name, arguments in tried]
+    out = []
+    for seen, found in told.items():
+        before = f"prctl({option.name}, {others[-1][1]})" if seen == fresh else ""
+        out += [(name, arguments, before) for name, arguments in (found if seen == lacking else found[:1])]
+    return out
+
+
 def _rows(script: Script, ask: Ask, option: Const, found: Sequence[Const]) -> Iterator[Row]:
     get = _getters(option, found)
     secure = any(word in option.name for word in SECURITY)
     tried = _tried(option, found)
     if not _known(script, ask, option, found):
         tried = [("1", "1, 0, 0, 0")]
-    for name, arguments in tried:
-        yield Row(f"self.{option.name}={name}", "", f"prctl({option.name}, {arguments})", get, told(get) if get else "", secure)
-    taken = [t for t in tried if ask((), script.lines(f"prctl({option.name}, {t[1]})")[0]) is not None]
+    chosen = _distinct(script, ask, option, tried, get)
+    for name, arguments, before in chosen:
+        yield Row(f"self.{option.name}={name}", before, f"prctl({option.name}, {arguments})", get, told(get) if get else "", secure)
+    taken = [c for c in chosen if not c[2] and ask((), script.lines(f"prctl({option.name}, {c[1]})")[0]) is not None]
     for actor in ("thread", "child"):
-        for name, arguments in taken[-1:]:
+        for name, arguments, _ in taken[-1:]:
             state = by(actor, f"prctl({option.name}, {arguments})")
             yield Row(f"{actor}.{option.name}={name}", ACTORS[actor], state, by(actor, get), "", secure)
 

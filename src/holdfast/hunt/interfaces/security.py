@@ -56,7 +56,7 @@ def recipes(constants: Constants, ask: Ask) -> Iterator[Recipe]:
     yield from script.recipes("set_robust_list", _registered())
     yield from script.recipes("membarrier", _membarrier(script))
     yield from script.recipes("futex", _futex())
-    yield from script.recipes("lsm_set_self_attr", _labels(script))
+    yield from script.recipes("lsm_set_self_attr", _labels(script, ask))
 
 
 def program(call: str, action: str, padding: int = 0) -> str:
@@ -199,7 +199,9 @@ def _dispatch(script: Script) -> Iterator[Row]:
     after = f"poke($map, b'\\x01') ; getuid() ; poke($map, b'\\0') ; {COUNTED}"
     for mode in modes:
         inclusive = "INCLUSIVE" in mode  # calls in the range are dispatched, not those outside
-        spans = {"gate": gate, "low": "0x70000000, 0x1000"} | ({} if inclusive else {"all": whole, "none": "0, 0", "odd": "1, 0x7ffffffffffe"})
+        spans = {"gate": gate, "low": "0x70000000, 0x1000"} | (
+            {} if inclusive else {"all": whole, "none": "0, 0", "odd": "1, 0x7ffffffffffe"}
+        )
         for name, span in spans.items():
             state = f"prctl(PR_SET_SYSCALL_USER_DISPATCH, {mode}, {span}, $map)"
             tried = after if name == ("gate" if inclusive else "all") else ""
@@ -339,15 +341,11 @@ def _futex() -> Iterator[Row]:
     )
 
 
-def _labels(script: Script) -> Iterator[Row]:
+def _labels(script: Script, ask: Ask) -> Iterator[Row]:
+    modules = script.names("LSM_ID_", header="linux/lsm.h", but=("LSM_ID_UNDEF", *NO_LABELS))
     for name in script.names("LSM_ATTR_", header="linux/lsm.h", but=("LSM_ATTR_UNDEF",)):
-        for module in script.names("LSM_ID_", header="linux/lsm.h", but=("LSM_ID_UNDEF", *NO_LABELS)):
+        get = f"lsm_get_self_attr({name}, [256], [4 b'\\0\\x01'], 0)"
+        labelled = ask((), script.lines(get)[0]) is not None
+        for module in modules if labelled else modules[:1]:
             words = f"<8:{module}> <8:0> <8:34> <8:2> <2:0x78>"
-            yield Row(
-                f"self.{name}={module}",
-                "getpid()",
-                f"lsm_set_self_attr({name}, {words}, 34, 0)",
-                f"lsm_get_self_attr({name}, [256], [4 b'\\0\\x01'], 0)",
-                "",
-                True,
-            )
+            yield Row(f"self.{name}={module}", "getpid()", f"lsm_set_self_attr({name}, {words}, 34, 0)", get, "", True)
