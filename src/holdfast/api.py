@@ -132,13 +132,15 @@ def check(pid: int, *, options: Options | None = None) -> Admission:
     Raises:  target_changed.died: there is no such process; kernel_lacks.permission: it may not be looked at
     """
     # only who checks pays for it
+    from holdfast.engine import unseen
     from holdfast.engine.admit import admit
     from holdfast.engine.collect import running_tree
 
+    options = options or Options()
     try:
-        tree = running_tree(pid, options or Options())
+        tree = running_tree(pid, options)
         try:
-            return admit(tree).admission
+            return unseen.judged(admit(tree).admission, unseen.look(tree), options.strict)
         finally:
             for file in tree.files:
                 file.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdfast
-from holdfast.errors import Refused
+from holdfast.errors import KernelLacks, Refused
 from tests import harness
 from tests.faults import victim
 from tests.live.kinds.task.calls import with_calls
@@ -48,13 +48,14 @@ if child == 0:
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *s) for s in steps))
     call(157, 38, 1, 0, 0, 0)
     call(157, 22, 2, struct.pack("<HxxxxxxQ", len(steps), ctypes.addressof(code)))
-    os.write(far, b"x")
     os.close(far)
     signal.sigwait([signal.SIGUSR2])
     os._exit(7)
 os.close(far)
 os.read(line, 1)
 os.close(line)
+while read(f"/proc/{child}/syscall").split()[0] != "128":
+    os.sched_yield()
 """
 END_CHILD = """
 pause()
@@ -129,3 +130,99 @@ def test_a_task_that_cannot_be_stopped_is_told_with_the_others(tmp_path: Path) -
     found, said = refusals(tmp_path, textwrap.dedent(source) + SHOWN + textwrap.dedent(end))
     assert found == [("sock.other", "sock.other"), ("task.traced", "task.tracer")]
     assert said == [7 << 8]
+
+
+# --- what only live kernel structs show
+
+# a System V shared memory segment that was made and is not attached: the process is its creator, and nothing says so
+SEGMENT = """
+segment = call(29, 0, 4096, 0o1600)
+"""
+END_SEGMENT = """
+pause()
+call(31, segment, 0, 0)
+"""
+
+
+@pytest.fixture
+def readable() -> None:
+    from holdfast.kernel.state.snapshot import Reader
+
+    try:
+        Reader.open().close()
+    except KernelLacks as cause:
+        pytest.skip(f"machine cannot: {cause.why}")
+
+
+@pytest.mark.usefixtures("readable")
+def test_state_that_only_kernel_structs_show_refuses_with_the_rest(tmp_path: Path) -> None:
+    found, _ = refusals(tmp_path, TABLE + SHOWN + SEGMENT + END_SEGMENT)
+    assert found == [("sock.other", "sock.other"), ("state.sysv_shm.shm_clist", ""), ("task.ldt", "task.cpu_features")]
+
+
+@pytest.mark.usefixtures("readable")
+def test_a_check_sees_in_kernel_structs_what_a_dump_would_be_told_by_the_task(tmp_path: Path) -> None:
+    subject = harness.start(tmp_path, with_calls(TABLE + SEGMENT + END_SEGMENT))
+    try:
+        checked = holdfast.check(subject.pid)
+        without = holdfast.check(subject.pid, options=holdfast.Options(no_kernel_state=True))
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()
+    assert sorted(r.code for r in checked.refusals) == ["state.mm_struct.context.ldt", "state.sysv_shm.shm_clist"]
+    assert checked.unread is None
+    assert (without.verdict, without.refusals) == ("OK", ())
+    assert without.unread is not None
+
+
+def test_a_dump_that_read_no_kernel_structs_says_so_and_a_strict_one_refuses(tmp_path: Path) -> None:
+    subject = harness.start(tmp_path, "pause()\n")
+    try:
+        unread = holdfast.dump(
+            subject.pid, tmp_path / "image", leave_running=True, options=holdfast.Options(no_kernel_state=True)
+        ).admission
+        strict = holdfast.Options(no_kernel_state=True, strict=True)
+        with pytest.raises(Refused) as caught:
+            holdfast.dump(subject.pid, tmp_path / "strict", options=strict)
+        verdicts = [holdfast.check(subject.pid, options=o).verdict for o in (holdfast.Options(no_kernel_state=True), strict)]
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()
+    assert unread.verdict == "OK"
+    assert unread.unread is not None
+    assert [r.code for r in caught.value.refusals] == ["unchecked"]
+    assert verdicts == ["OK", "UNKNOWN"]
+
+
+# a program that always chooses the first socket of a port: one instruction that returns 0
+CHOOSING = """
+one = socket.socket()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+{}
+one.bind(("127.0.0.1", 0))
+one.listen()
+pause()
+"""
+ATTACH = """
+code = ctypes.create_string_buffer(struct.pack("<HBBI", 6, 0, 0, 0))
+one.setsockopt(socket.SOL_SOCKET, 51, struct.pack("<HxxxxxxQ", 1, ctypes.addressof(code)))
+"""
+
+
+@pytest.mark.usefixtures("readable")
+def test_a_program_that_chooses_among_the_sockets_of_a_port_is_refused(tmp_path: Path) -> None:
+    found, _ = refusals(tmp_path, CHOOSING.format(ATTACH))
+    assert found == [("state.sock_reuseport.prog", "")]
+
+
+@pytest.mark.usefixtures("readable")
+def test_a_shared_port_without_one_is_fine(tmp_path: Path) -> None:
+    subject = harness.start(tmp_path, CHOOSING.format(""))
+    try:
+        assert holdfast.check(subject.pid).verdict == "OK"
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()

@@ -12,7 +12,7 @@ from holdfast.tags import at_dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from holdfast.engine.dump import Dumped
@@ -21,6 +21,8 @@ OPTIONS = (
     Option("shell-job", "A terminal or session outside the tree becomes the one that it is restored in."),
     Option("external-stdio", "Pipes and sockets on descriptors 0 to 2 that lead out of the tree become the restorer's."),
     Option("reset-tcp", "Established TCP connections are restored as reset by the other side."),
+    Option("no-kernel-state", "Live kernel structs are not read for state that nothing else shows (reading them needs root)."),
+    Option("strict", "What cannot be checked counts against a dump."),
 )
 SPEC = Spec(
     "dump",
@@ -46,7 +48,7 @@ def main(words: Sequence[str]) -> int:
         output.write(help_text(SPEC))
         return 0
     pid = pid_of(given.arguments[0])
-    options = Options(reset_tcp=given.flag("reset-tcp"), shell_job=given.flag("shell-job"), external_stdio=given.flag("external-stdio"))
+    options = Options(**{option.name.replace("-", "_"): given.flag(option.name) for option in OPTIONS})
     if against := at_dump.refusals(pid):
         tags = output.count(len(against), "discovered tag")
         raise Refused("discovered", f"pid {pid} cannot be dumped: {tags} against it", refusals=against)
@@ -74,7 +76,7 @@ def facts(pid: int, done: Dumped) -> dict[str, Any]:
 
 def admission_facts(admission: Any) -> dict[str, Any]:
     """Refusals, losses and what could not be checked, as plain values."""
-    return {"refusals": admission.refusals, "losses": admission.losses, "unchecked": admission.unchecked}
+    return {"refusals": admission.refusals, "losses": admission.losses, "unchecked": admission.unchecked, "unread": admission.unread}
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
@@ -94,7 +96,18 @@ def admission_lines(facts: Mapping[str, Any]) -> list[str]:
     """Refusals, losses and what could not be checked, as text."""
     out = [str(refusal) for refusal in facts["refusals"]]
     out += [f"  lost     {loss}" for loss in facts["losses"]]
-    for unchecked in facts["unchecked"]:
-        why = f" ({unchecked.why})" if unchecked.why else ""
-        out.append(f"  unknown  {unchecked.kind}: {unchecked.what}{why}")
+    for first, more in _alike(facts["unchecked"]):
+        why = f" ({first.why})" if first.why else ""
+        out.append(f"  unknown  {first.kind}: {first.what}{f', and {more} more like it' if more else ''}{why}")
+    if facts["unread"] is not None:
+        out.append(f"  unread   {facts['unread'].what} ({facts['unread'].why})")
     return out
+
+
+def _alike(questions: Sequence[Any]) -> Iterable[tuple[Any, int]]:
+    # of many questions with one reason the first, and how many follow
+    found: dict[tuple[str, str], list[Any]] = {}
+    for question in questions:
+        found.setdefault((question.kind, question.why), []).append(question)
+    for group in found.values():
+        yield from ((group[0], len(group) - 1),) if len(group) > 3 else ((one, 0) for one in group)

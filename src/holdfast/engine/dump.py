@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from holdfast.engine import faults, memory, twin
+from holdfast.engine import faults, memory, twin, unseen
 from holdfast.engine.admit import Admitted, admit, told
 from holdfast.engine.collect import running_tree, stopped_tree
 from holdfast.engine.inside import AREA, Inside, describe
@@ -71,6 +71,7 @@ def dump(pid: int, image: str | bytes, *, leave_running: bool = False, options: 
     began = time.monotonic_ns()
     with Writer(image, sync=sync) as writer:
         work = _Work(pid, writer, leave_running, options)
+        unseen.prepare(options)
         try:
             work.hold()
             work.judge()
@@ -104,6 +105,8 @@ class _Work:
         file = writer.pages(0)
         self.pages = memory.Pages(file.fd)
         self.pages.settled = lambda end: writer.settled(0, end)
+        if not leave_running:  # its memory stands still until the image is sealed
+            writer.hashed_from(0, self.pages.read_back)
 
     def hold(self) -> None:
         self.stop_began = time.monotonic_ns()
@@ -118,14 +121,16 @@ class _Work:
 
     def judge(self) -> None:
         self.admitted = admit(self.tree)
-        refusals = self.admitted.admission.refusals
-        if refusals:
+        by_kinds, seen = self.admitted.admission.refusals, unseen.look(self.tree)
+        self.admitted.admission = unseen.judged(self.admitted.admission, seen, self.options.strict)
+        strict = unseen.against(self.admitted.admission)
+        if self.admitted.admission.refusals or strict:
             processes, carriers = self.admitted.answerable()
             try:
                 more = self._ask(processes, AREA, carriers) if carriers else ()
             except Exception as cause:
-                raise _refused(self.pid, refusals) from cause
-            raise _refused(self.pid, (*refusals, *more))
+                raise _refused(self.pid, (*self.admitted.admission.refusals, *strict)) from cause
+            raise _refused(self.pid, (*unseen.merged((*by_kinds, *more), seen), *strict))
         faults.point("dump.admitted")
 
     def ask(self) -> None:

@@ -27,6 +27,8 @@ class Options(Record):
     reset_tcp: bool = False  # established TCP connections are restored as reset
     shell_job: bool = False  # a terminal or session outside the tree is replaced by the restorer's
     external_stdio: bool = False  # pipes and sockets on descriptors 0-2 that lead out of the tree become the restorer's
+    no_kernel_state: bool = False  # live kernel structs are not read
+    strict: bool = False  # what cannot be checked refuses
 
 
 class TreeEvidence:

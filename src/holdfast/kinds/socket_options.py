@@ -6,7 +6,9 @@ set to the value that was the default already is not told apart from what it nev
 No interface reads these, so no kind carries them, and each kind points here under Loses: SO_BUSY_POLL_BUDGET, SO_CNX_ADVICE, a negative
 SO_RCVTIMEO or SO_SNDTIMEO (it means "never wait" and reads as none), SO_TXTIME with the real-time clock and no flags, the interface index
 of IP_MULTICAST_IF, IPV6_MTU, a sticky IPV6_PKTINFO, IPV6_NEXTHOP, IPSEC_POLICY and XFRM_POLICY. Nor do they carry SO_COOKIE, the cgroup
-and the security label that a socket keeps of its maker, times finer than the restoring kernel's jiffies, or the times of its inode.
+and the security label that a socket keeps of its maker, times finer than the restoring kernel's jiffies, or the times of its inode. A
+program that chooses among the sockets of a port (SO_ATTACH_REUSEPORT_CBPF and _EBPF) has no getter either; it refuses where live kernel
+structs may be read (decisions/0055-what-only-kernel-structs-show.md).
 """
 
 from __future__ import annotations
@@ -230,12 +232,6 @@ def option_verdicts(ev: FileEvidence, kind: str) -> Iterator[Verdict]:
             ev.where,
             "a socket tells which classic filter it has (SO_GET_FILTER), not which eBPF program; Linux net/core/filter.c sk_get_filter",
             "detach it (SO_DETACH_BPF) and retry",
-        )
-    if "SO_REUSEPORT" in changed and sort[0] != AF_UNIX:
-        yield Unchecked(
-            kind,
-            f"{ev.where}: a program may choose among the sockets of its port",
-            "SO_ATTACH_REUSEPORT_CBPF and _EBPF have no getter; socket(7)",
         )
     if _HEADERS & changed.keys() and sort[1] == sockets.STREAM:
         yield Unchecked(

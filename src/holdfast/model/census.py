@@ -38,11 +38,15 @@ class Loss(Record):
 
 
 class Unchecked(Record):
-    """A question that this user or kernel gave no answer to; it is never counted as good."""
+    """A question that this user or kernel gave no answer to; it is never counted as good.
+
+    Shape:   `state`: the ledger's name (struct.field) of the live kernel state that answers it, where one does
+    """
 
     kind: str
     what: str
     why: str = ""
+    state: str = ""
 
 
 class Found(Record):
@@ -65,18 +69,23 @@ class Census(Record):
 
 
 class Admission(Record):
-    """The census judged: all refusals at once, all losses, and what could not be checked."""
+    """The census judged: all refusals at once, all losses, and what could not be checked.
+
+    Shape:   `unread`: why live kernel structs were not read, where they were not
+    """
 
     census: Census
     refusals: tuple[Refusal, ...] = ()
     losses: tuple[Loss, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
+    unread: Unchecked | None = None
+    strict: bool = False  # nothing that could not be checked is good enough
 
     @property
     def verdict(self) -> str:
         """REFUSED, UNKNOWN, LOSSY or OK: the first word of every answer."""
         if self.refusals:
             return "REFUSED"
-        if self.unchecked:
+        if self.unchecked or (self.unread is not None and self.strict):
             return "UNKNOWN"
         return "LOSSY" if self.losses else "OK"

@@ -67,6 +67,7 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
             "task.landlock",
             f"whether {tasks.who(ev)} is in a Landlock sandbox",
             "nothing shows it but what is forbidden to the thread, and its user may not look at us anyway; dump it as its own user",
+            "landlock_cred_security.domain",
         )
 
 

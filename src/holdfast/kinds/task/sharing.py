@@ -164,6 +164,7 @@ def _adjustments(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
                     "task.sharing",
                     f"whether {tasks.who(process)} has System V semaphore adjustments to be made when it ends",
                     "every process with threads has a list of them, mostly empty, and nothing reads it; semop(2) SEM_UNDO",
+                    "sysv_sem.undo_list",
                 )
 
 

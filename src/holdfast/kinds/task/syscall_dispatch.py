@@ -37,6 +37,7 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
             "task.syscall_dispatch",
             f"whether {tasks.who(ev)} hands system calls to a handler",
             "PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG needs Linux 6.4",
+            "task_struct.syscall_dispatch",
         )
         return
     yield Refusal(
