@@ -8,6 +8,7 @@ Source:  arch_prctl(2), modify_ldt(2), set_thread_area(2); asm/prctl.h, asm/ldt.
 from __future__ import annotations
 
 from holdfast.hunt.actors import ACTORS, and_then, by, told
+from holdfast.hunt.asked import distinct
 from holdfast.hunt.interfaces.script import Row, Script
 
 TYPE_CHECKING = False
@@ -57,13 +58,17 @@ def _arch(script: Script, ask: Ask) -> Iterator[Row]:
         get = _getters(name, names)
         secure = bool(words & set(SHADOW))
         values = (*BASES, -1) if name in ("ARCH_SET_FS", "ARCH_SET_GS") else NUMBERS
-        taken = [n for n in values if ask((), script.lines(f"arch_prctl({name}, {n})")[0]) is not None]
-        for n in taken or values[1:2]:
-            shown = n if 0 <= n < 0x10000 else hex(n)
-            yield Row(f"self.{name}={shown}", "", f"arch_prctl({name}, {n})", get, told(get) if get and n == values[1] else "", secure)
-        for n in taken[:2]:
+        texts = {f"{n}" if 0 <= n < 0x10000 else hex(n): f"arch_prctl({name}, {n})" for n in values}
+        setters = {shown: script.lines(text)[0] for shown, text in texts.items()}
+        taken = {shown: line for shown, line in setters.items() if ask((), line) is not None}
+        tried = taken or dict(list(setters.items())[1:2])
+        chosen = distinct(ask, tried, script.lines(get))
+        for at, (shown, before) in enumerate(chosen.items()):
+            after = told(get) if get and at < 2 else ""
+            yield Row(f"self.{name}={shown}", texts.get(before, ""), texts[shown], get, after, secure)
+        for shown in [shown for shown, before in chosen.items() if taken and not before][:1]:
             for actor in ("thread", "child"):
-                yield Row(f"{actor}.{name}={n}", ACTORS[actor], by(actor, f"arch_prctl({name}, {n})"), by(actor, get), "", secure)
+                yield Row(f"{actor}.{name}={shown}", ACTORS[actor], by(actor, texts[shown]), by(actor, get), "", secure)
         yield Row(f"self.{name}=map", MAP, f"arch_prctl({name}, $map)", get, "", secure)
         if name in ("ARCH_SET_FS", "ARCH_SET_GS"):
             for actor in ("thread", "child"):

@@ -9,6 +9,7 @@ Source:  prctl(2), prctl's option pages PR_*(2const); linux/prctl.h
 from __future__ import annotations
 
 from holdfast.hunt.actors import ACTORS, and_then, by, told
+from holdfast.hunt.asked import distinct
 from holdfast.hunt.interfaces.script import Row, Script
 
 TYPE_CHECKING = False
@@ -125,40 +126,21 @@ def _tried(option: Const, found: Sequence[Const]) -> list[tuple[str, str]]:
     return [(f"{c}.{n}", f"{c}, {n}, 0, 0") for c in named.values() for n in (*SMALL, *more)]
 
 
-def _distinct(script: Script, ask: Ask, option: Const, tried: list[tuple[str, str]], getters: str) -> list[tuple[str, str, str]]:
-    # each value that the getters tell from others once, with a line that sets another before one that is there already
-    get = script.lines(getters)
-    told: dict[tuple[bytes | int | None, ...], list[tuple[str, str]]] = {}
-    for name, arguments in tried:
-        (line,) = script.lines(f"prctl({option.name}, {arguments})")
-        seen = tuple(ask((line,), one) for one in get)
-        told.setdefault(seen, []).append((name, arguments))
-    fresh = tuple(ask((), one) for one in get)
-    lacking = (None,) * len(get)
-    others = [found[0] for seen, found in told.items() if seen not in (fresh, lacking)]
-    if not others:
-        return [(name, arguments, "") for name, arguments in tried]
-    out = []
-    for seen, found in told.items():
-        before = f"prctl({option.name}, {others[-1][1]})" if seen == fresh else ""
-        out += [(name, arguments, before) for name, arguments in (found if seen == lacking else found[:1])]
-    return out
-
-
 def _rows(script: Script, ask: Ask, option: Const, found: Sequence[Const]) -> Iterator[Row]:
     get = _getters(option, found)
     secure = any(word in option.name for word in SECURITY)
     tried = _tried(option, found)
     if not _known(script, ask, option, found):
         tried = [("1", "1, 0, 0, 0")]
-    chosen = _distinct(script, ask, option, tried, get)
-    for name, arguments, before in chosen:
-        yield Row(f"self.{option.name}={name}", before, f"prctl({option.name}, {arguments})", get, told(get) if get else "", secure)
-    taken = [c for c in chosen if not c[2] and ask((), script.lines(f"prctl({option.name}, {c[1]})")[0]) is not None]
+    texts = {name: f"prctl({option.name}, {arguments})" for name, arguments in tried}
+    setters = {name: script.lines(text)[0] for name, text in texts.items()}
+    chosen = distinct(ask, setters, script.lines(get))
+    for name, before in chosen.items():
+        yield Row(f"self.{option.name}={name}", texts.get(before, ""), texts[name], get, told(get) if get else "", secure)
+    taken = [name for name, before in chosen.items() if not before and ask((), setters[name]) is not None]
     for actor in ("thread", "child"):
-        for name, arguments, _ in taken[-1:]:
-            state = by(actor, f"prctl({option.name}, {arguments})")
-            yield Row(f"{actor}.{option.name}={name}", ACTORS[actor], state, by(actor, get), "", secure)
+        for name in taken[-1:]:
+            yield Row(f"{actor}.{option.name}={name}", ACTORS[actor], by(actor, texts[name]), by(actor, get), "", secure)
 
 
 def _tables() -> Iterator[Row]:
