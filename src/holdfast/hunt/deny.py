@@ -266,14 +266,14 @@ VSOCK_LOCAL = 1
 LOOPBACK6 = (bytes(15) + b"\1", bytes(16), bytes(10) + b"\xff\xff\x7f\0\0\1")
 
 
-def _leads_out(address: bytes, path_too: bool = True) -> bool:
+def _leads_out(address: bytes, folder: str = "/") -> bool:
     if len(address) < 2:
         return False  # no address: the kernel says EINVAL, or it is the one that is connected
     family = int.from_bytes(address[:2], "little")
     if family == AF_UNIX:
         name = address[2:]
         path = "" if name[:1] in (b"", b"\0") else name.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-        return path_too and bool(path) and _outside(posixpath.normpath(posixpath.join("/", path)))
+        return bool(path) and _outside(posixpath.normpath(posixpath.join(folder, path)))
     if family == AF_INET:
         return len(address) >= 8 and address[4] != 127 and address[4:8] != bytes(4)
     if family == AF_INET6:
@@ -288,7 +288,7 @@ def _sends_out(at: int) -> Callable[[Line, Context], bool]:
         value = line.args[at] if at < len(line.args) else 0
         if number(value) == 0:
             return False
-        return not isinstance(value, bytes | Room | Parts) or _leads_out(content(value))
+        return not isinstance(value, bytes | Room | Parts) or _leads_out(content(value), context.folder)
 
     return when
 
@@ -300,12 +300,12 @@ def _message_out(line: Line, context: Context) -> bool:
     first = header.parts[0]
     if isinstance(first, bytes):
         return any(first[:8])
-    return not isinstance(first, Pointer) or _leads_out(content(first.to))
+    return not isinstance(first, Pointer) or _leads_out(content(first.to), context.folder)
 
 
 def _binds_out(line: Line, context: Context) -> bool:
     address = content(line.args[1])
-    return address[:2] == b"\1\0" and _leads_out(address)
+    return address[:2] == b"\1\0" and _leads_out(address, context.folder)
 
 
 # --- ioctl(2): what is not known to stay with its own file is denied
