@@ -82,4 +82,8 @@ def _end(fields: Mapping[str, Sight]) -> int:
 
 # What must be the same for two areas to be one.
 def _alike(fields: Mapping[str, Sight], free: Callable[[Sight], bool]) -> dict[str, str]:
-    return {name: sight.value for name, sight in fields.items() if sight.signature not in _EXTENT and not free(sight)}
+    return {
+        name: sight.value
+        for name, sight in fields.items()
+        if sight.signature not in _EXTENT and (not name.startswith(".pages.") or name == ".pages.guard") and not free(sight)
+    }

@@ -146,7 +146,8 @@ def _thread(who: str, here: str, tid: int) -> Iterator[tuple[str, Sight]]:
 def _files(label: str, root: str) -> Iterator[tuple[str, Sight]]:
     for number in sorted(map(int, os.listdir(f"{root}/fd"))):
         at = f"{label}.fd[{number}]"
-        yield f"{at}.link", Sight("proc", "fd", "link", _link(f"{root}/fd/{number}"))
+        link = re.sub(r"/#\d+ \(deleted\)$", "/# (deleted)", _link(f"{root}/fd/{number}"))  # O_TMPFILE: it is called by its inode's number
+        yield f"{at}.link", Sight("proc", "fd", "link", link)
         try:
             yield f"{at}.mode", Sight("proc", "fd", "mode", oct(os.lstat(f"{root}/fd/{number}").st_mode & 0o777))
             seen = os.stat(f"{root}/fd/{number}")

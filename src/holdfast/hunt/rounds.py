@@ -166,9 +166,10 @@ class Rounds:
             got = self._get(subject, recipe.get)
             look = self.look(subject)
             seen = self.judge.visible(control.look, control.noise, look)
+            since = time.monotonic_ns()
             dumped, restored = self._checkpoint(subject)
             if restored is None:
-                return self._refused(subject, look, seen, dumped.how, dumped.words)
+                return self._refused(recipe, subject, look, since, seen, dumped.how, dumped.words)
             facts: dict[str, Any] = {"dump_ns": dumped.took_ns, "restore_ns": restored.took_ns, "seen": seen}
             if restored.how != "done":
                 return {**facts, "verdict": "failed", "said": restored.words}
@@ -194,11 +195,26 @@ class Rounds:
             seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
         return {**facts, "verdict": "kept" if seen else "blind"}
 
-    def _refused(self, subject: Subject, look: Look, seen: tuple[str, ...], how: str, words: str) -> dict[str, object]:
+    # Places that change in the same time in a subject that nobody touches: a connection's timers, a key that is collected.
+    def _by_itself(self, before: Sequence[Line], get: Sequence[Line], took_ns: int) -> frozenset[str]:
+        with _started(self.program) as twin:
+            self._make(twin, before)
+            self._get(twin, get)
+            look = self.look(twin)
+            time.sleep(took_ns / 1e9)
+            return frozenset(p.path for p in self.judge.differences(look, self.look(twin)))
+
+    def _refused(
+        self, recipe: Recipe, subject: Subject, look: Look, since: int, seen: tuple[str, ...], how: str, words: str
+    ) -> dict[str, object]:
+        before, get = recipe.lines[: recipe.at], recipe.get
         # whoever says no must have left everything as it was
         try:
             subject.settle()
             changed = [p for p in self.judge.differences(look, self.look(subject)) if p.oracle != "memory"]
+            if changed:
+                alive = self._by_itself(before, get, time.monotonic_ns() - since)
+                changed = [p for p in changed if p.path not in alive]
         except (OSError, HoldfastError) as error:
             return {"verdict": "failed", "said": f"it said no, and the subject is gone or changed: {error}; {words}", "seen": seen}
         if changed:
