@@ -53,8 +53,9 @@ class Plan(Record):
 class Ended(Record):
     """What a campaign came to.
 
-    Shape:   `left`: tasks that are still to be done; `denied`: recipes that are not run, and why; `lost`, `new`: what was lost now, and of
-             it what no campaign of this store has lost before; `differing`: recipes with engine to verdict, where engines differ
+    Shape:   `left`: tasks that are still to be done; `denied`: recipes that are not run, and why; `lost`: what was lost now; `new`: of
+             it the first round of each signature that no earlier campaign of this store has lost; `differing`: recipes with engine
+             to verdict, where engines differ
     """
 
     campaign: int
@@ -112,6 +113,7 @@ class Campaign:
         self._done = store.done(number)
         self._before = store.before(number)
         self._lost_before = frozenset(_signatures(store.lost_before(number)))
+        self._lost_now = set(_signatures(store.rounds(number, ("lost",))))
         self._tries: dict[tuple[str, str], list[Round]] = {}
         self.denied: dict[str, str] = {}
 
@@ -164,6 +166,7 @@ class Campaign:
                     elif self._store.add(self._number, judged):
                         self._done.add((judged.kernel, judged.engine, judged.version, judged.key))
                         progress.done(judged, self._is_new(judged))
+                        self._lost_now |= set(_signatures((judged,)))
                 progress.tick()
         return 0
 
@@ -185,7 +188,16 @@ class Campaign:
         return tries[0].replace(verdict="flaky", said=said, tries=len(tries))
 
     def _is_new(self, round_: Round) -> bool:
-        return round_.verdict == "lost" and any(s not in self._lost_before for s in _signatures((round_,)))
+        return round_.verdict == "lost" and bool(set(_signatures((round_,))) - self._lost_before - self._lost_now)
+
+    # The first round of each signature that no earlier campaign has lost.
+    def _first(self, lost: Iterable[Round]) -> Iterator[Round]:
+        seen = set(self._lost_before)
+        for round_ in lost:
+            mine = set(_signatures((round_,)))
+            if mine - seen:
+                yield round_
+            seen |= mine
 
     def rounds(self) -> list[Round]:
         """What this campaign has found so far."""
@@ -193,7 +205,7 @@ class Campaign:
 
     def points(self) -> Iterator[Recipe]:
         """The checkpoint at every other point of each recipe whose state an oracle saw in this campaign."""
-        for round_ in self._store.rounds(self._number, ("kept", "lost", "flaky", "refused")):
+        for round_ in self._store.rounds(self._number, ("kept", "told", "lost", "flaky", "refused")):
             recipe = parse(round_.text, round_.recipe)
             if recipe.point is None:
                 yield from recipe.points()
@@ -206,7 +218,7 @@ class Campaign:
             self._number,
             counts,
             lost,
-            tuple(r for r in lost if self._is_new(r)),
+            tuple(self._first(lost)),
             tuple((name, tuple(sorted(by.items()))) for name, by in self._store.differing(self._number)),
             tuple(sorted(self.denied.items())),
             left,
@@ -217,5 +229,5 @@ class Campaign:
 
 def _signatures(rounds: Iterable[Round]) -> Iterator[tuple[str, str]]:
     for round_ in rounds:
-        for proof in round_.proofs:
+        for proof in round_.proofs if round_.verdict == "lost" else ():
             yield round_.engine.partition(":")[0], proof.signature

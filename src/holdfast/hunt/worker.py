@@ -313,15 +313,36 @@ def tables(only: Sequence[str]) -> Iterable[Recipe]:
     """Every recipe of every interface table that one of the words asks for; all where there is no word."""
     from holdfast.hunt.interfaces import harvest, registry  # a worker that only runs rounds has no use for the tables
 
-    return registry.all_recipes(harvest.load(), Asker(f"{FOLDER}/subject"), only)
+    asker = Asker(f"{FOLDER}/subject", os.path.join(cache.folder("asked"), f"{_here()}.json"))
+    try:
+        return registry.all_recipes(harvest.load(), asker, only)
+    finally:
+        asker.close()
+
+
+# What answers hang on: this boot with its parameters, and the user and capabilities of a subject.
+def _here() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
+        boot = f.read().strip()
+    with open("/proc/self/status", encoding="ascii", errors="replace") as f:
+        able = next(line.split()[1] for line in f if line.startswith("CapEff:"))
+    with open("/proc/self/uid_map", encoding="ascii") as f:
+        return f"{boot}-{able}-{'.'.join(f.read().split())}"
 
 
 class Asker:
-    """Answers what tables ask: runs lines and then a getter in a fresh subject; each question once."""
+    """Answers what tables ask: runs lines and then a getter in a fresh subject; each question once.
 
-    def __init__(self, program: str) -> None:
-        self._program = program
+    Shape:   `kept` is a file that answers are taken from, and put into by close()
+    """
+
+    def __init__(self, program: str, kept: str = "") -> None:
+        self._program, self._kept = program, kept
         self._answers: dict[str, bytes | int | None] = {}
+        if kept and os.path.exists(kept):
+            with open(kept, encoding="utf-8") as f:
+                self._answers = {k: bytes.fromhex(v) if isinstance(v, str) else v for k, v in json.load(f).items()}
+        self._known = len(self._answers)
 
     def __call__(self, lines: Sequence[Line], getter: Line) -> bytes | int | None:
         """What the getter wrote, or its result where it writes nothing; None where a line fails."""
@@ -331,7 +352,7 @@ class Asker:
         return self._answers[key]
 
     def _ask(self, lines: Sequence[Line]) -> bytes | int | None:
-        from holdfast.hunt.subject import Subject, end_tree  # as above
+        from holdfast.hunt.subject import Subject, end_tree  # a worker that only runs rounds asks nothing
 
         subject = Subject.start(self._program)
         answer: bytes | int | None = None
@@ -342,7 +363,13 @@ class Asker:
                     return None
                 answer = seen.data[0] if seen.data else seen.result
         except HoldfastError:
-            return None
+            return None  # it died, or hangs
         finally:
             end_tree(subject.pid)
         return answer
+
+    def close(self) -> None:
+        """Keep the answers."""
+        if self._kept and len(self._answers) > self._known:
+            plain = {k: v.hex() if isinstance(v, bytes) else v for k, v in self._answers.items()}
+            cache.write(self._kept, json.dumps(plain).encode())

@@ -137,10 +137,11 @@ def test_a_loss_is_new_once() -> None:
     with Store(":memory:") as store:
         first = run(store, Scripted({"x/2": [LOST] * 3}), store.begin({}))
         assert [r.recipe for r in first.ended(0, 1.0).new] == ["x/2"]
-        second = run(store, Scripted({"x/2": [LOST] * 3, "x/3": [("lost", "c.d")] * 3}), store.begin({}))
+        script: dict[str, list[tuple[str, ...]]] = {"x/2": [LOST] * 3, **{f"x/{n}": [("lost", "c.d")] * 3 for n in (1, 3)}}
+        second = run(store, Scripted(script), store.begin({}))
         ended = second.ended(0, 1.0)
-        assert sorted(r.recipe for r in ended.lost) == ["x/2", "x/3"]
-        assert [r.recipe for r in ended.new] == ["x/3"]
+        assert sorted(r.recipe for r in ended.lost) == ["x/1", "x/2", "x/3"]
+        assert [r.proofs for r in ended.new] == [(proof("c.d"),)]
 
 
 def test_nothing_is_begun_after_the_deadline_and_what_is_left_is_counted() -> None:
