@@ -134,7 +134,7 @@ class Subject:
         slot = placed.put(NOT_BACK.to_bytes(8, "little", signed=True))
         args = tuple(self._value(a, placed) & x86_64.MASK for a in line.args)
         if placed.at + 16 > (_END if at >= _PASSING else _PASSING):
-            raise TargetChanged("room", f"the lines need more than {x86_64.SUBJECT_SCRATCH_SIZE >> 10} KiB of buffers", where=str(line))
+            raise TargetChanged("subject.room", f"the lines need more than {x86_64.SUBJECT_SCRATCH_SIZE >> 10} KiB of buffers", where=str(line))
         if line.call == "peek":
             return Seen(0, (ptrace.read_memory(tid, args[0], args[1]),)), at
         ptrace.write_memory(tid, placed.start, bytes(placed.image))
@@ -154,6 +154,11 @@ class Subject:
             self.blocked[tid] = (line, slot, placed.rooms)
             _until(lambda: _inside(tid, number) or self._word(tid, slot) != NOT_BACK, tid, "does not block")
             return Seen(NOT_BACK), placed.at
+        if line.call in ("exit", "exit_group"):
+            grip.send(number, args, slot)
+            del grips[tid]
+            _until(lambda: _state(tid) in "XZ", tid, "does not end")
+            return Seen(0), placed.at
         result = grip.call(number, args, slot)
         if line.call in TASK_MAKERS and result > 0:
             self.made.add(result)
@@ -176,7 +181,7 @@ class Subject:
     def back(self, tid: int, patience_s: float = _PATIENCE_S) -> Seen:
         """Wait until a task has come back from the line that it was blocked in; what that returned.
 
-        Raises:  target_changed.blocked: it does not come back
+        Raises:  target_changed.subject.blocked: it does not come back
         """
         line, slot, rooms = self.blocked[tid]
         _until(lambda: _inside(tid, _PAUSE), tid, f"does not come back from {line}", patience_s)
@@ -268,7 +273,7 @@ def reap(pids: Iterable[int]) -> None:
     # in any order: the first process of a pid namespace ends when all others of it were reaped
     while left := [one for one in left if not _reap(one)]:
         if time.monotonic() > deadline:
-            raise TargetChanged("blocked", f"task {left[0]} of the subject does not end within 10 s", where=f"/proc/{left[0]}/status")
+            raise TargetChanged("subject.blocked", f"task {left[0]} of the subject does not end within 10 s", where=f"/proc/{left[0]}/status")
         time.sleep(0.0001)
 
 
@@ -344,7 +349,7 @@ class _Grip:
 
 
 def _died(tid: int, how: str) -> TargetChanged:
-    return TargetChanged("died", f"task {tid} of the subject ended while a line was made ({how})")
+    return TargetChanged("subject.died", f"task {tid} of the subject ended while a line was made ({how})")
 
 
 def _state(tid: int) -> str:
@@ -373,7 +378,7 @@ def _until(ready: Callable[[], bool], tid: int, what: str, patience_s: float = _
         if not os.path.exists(f"/proc/{tid}"):
             raise _died(tid, "gone")
         if time.monotonic() > deadline:
-            raise TargetChanged("blocked", f"task {tid} of the subject {what} within {patience_s:g} s", where=f"/proc/{tid}/syscall")
+            raise TargetChanged("subject.blocked", f"task {tid} of the subject {what} within {patience_s:g} s", where=f"/proc/{tid}/syscall")
         spin += 1
         if spin < 200:
             os.sched_yield()
