@@ -56,8 +56,8 @@ class _Control:
 class Rounds:
     """Runs rounds with one engine.
 
-    Needs:   root in the namespaces of the caller; the caller adopts orphans (init of its pid namespace, or subreaper)
     Shape:   `folder` is the caller's own and empty; what it holds afterwards does not matter
+    Needs:   root in the namespaces of the caller; the caller adopts orphans (init of its pid namespace, or subreaper)
     """
 
     def __init__(self, engine: Engine, folder: str, kernel_state: bool = True) -> None:

@@ -92,7 +92,7 @@ def test_a_line_that_does_not_come_back_is_an_error_and_not_a_hang(subject: Subj
     subject.run(lines("pipe2(both:[8], 0)", "child = clone(SIGCHLD=17, 0, 0, 0, 0)", "child: read($both@0:4, [16], 16) blocks"))
     with pytest.raises(TargetChanged) as caught:
         subject.back(subject.names["child"], 0.05)
-    assert caught.value.code == "target_changed.blocked"
+    assert caught.value.code == "target_changed.subject.blocked"
 
 
 def test_a_handler_runs_and_ends(subject: Subject) -> None:
@@ -107,7 +107,7 @@ def test_a_handler_runs_and_ends(subject: Subject) -> None:
 def test_a_subject_that_dies_says_so(subject: Subject) -> None:
     with pytest.raises(TargetChanged) as caught:
         subject.run(lines("exit_group(3)"))
-    assert caught.value.code == "target_changed.died"
+    assert caught.value.code == "target_changed.subject.died"
 
 
 def test_stopped_children_end_with_it(tmp_path: Path) -> None:
