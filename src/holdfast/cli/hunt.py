@@ -63,6 +63,7 @@ class Span(click.ParamType[float]):
 @click.option("--resume", is_flag=True, help="Go on with the last campaign of the store, with its options.")
 @click.option("--replay", multiple=True, metavar="FILE", help="Only the recipes in these files, - for stdin. May be repeated.")
 @click.option("--store", default="", metavar="FILE", help="Where rounds are kept; default: HOLDFAST_HUNT, or the user's data directory.")
+@click.option("--cluster", default="", metavar="ADDRESS", help="Give rounds to the workers of this Dask scheduler.")
 @click.option("--list", "list_", is_flag=True, help="Print the recipes and run nothing.")
 @click.option("--report", is_flag=True, help="Run nothing: report the last campaign of the store.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
@@ -189,6 +190,10 @@ def _list(recipes: Sequence[Recipe], as_json: bool) -> int:
 
 def _pool(given: dict[str, Any], crew: Crew, engines: Sequence[Known]) -> Pool:
     kernel = os.uname().release
+    if given["cluster"]:
+        from holdfast.hunt.cluster import Cluster  # the extra holdfast[cluster]
+
+        return Cluster(given["cluster"], crew, given["limit"], kernel)
     from holdfast.hunt.pool import Local  # as above
 
     jobs = given["jobs"] or min(MOST_JOBS, len(os.sched_getaffinity(0)))

@@ -40,7 +40,7 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     while True:
         writer = subprocess.Popen([sys.executable, "-c", WRITER, path, str(ROUNDS)], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
-        until = draw.randrange(1, 60)
+        until = draw.randrange(1, 40)
         for count, line in enumerate(writer.stdout, 1):
             told.append(int(line))
             if count == until:
@@ -52,7 +52,7 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
             assert {f"k{n}" for n in told} <= {key for *_, key in store.done(1)}
             if store.last() and store.unfinished() is None:
                 break  # it may have been killed after it had done all
-    assert kills > 5
+    assert kills > 1
     with Store(path) as store:
         assert [f"k{n}" for n in range(ROUNDS)] == sorted((r.key for r in store.rounds(1)), key=lambda k: int(k[1:]))
         assert store.unfinished() is None
