@@ -89,6 +89,7 @@ class BpfMemory:
             self._fds.append(window)
             self._window = mmap.mmap(window, _ROOM)
             self._choose(window)
+            os.close(self._fds.pop(0))  # the programs hold the map, and our mapping holds its own descriptor
         except BaseException:
             self.close()
             raise

@@ -54,18 +54,18 @@ def keys(walk: Walk, root: int) -> list[int]:
     Raises:  OSError: it came apart under our hands
     """
     out: list[int] = []
-    todo = [root]
-    while todo and len(out) < _MOST_KEYS:
+    todo, steps = [root] if root else [], 0
+    while todo and steps < _MOST_KEYS:
         at = todo.pop()
-        if not at:
-            continue
+        steps += 1
         if not at & 1:  # a leaf; bit 1 tells a keyring from another key
             out.append(at & ~3)
         elif at & 2:
-            todo.append(walk.number((at & ~3) + walk.layouts.at("assoc_array_shortcut.next_node")))
+            if following := walk.number((at & ~3) + walk.layouts.at("assoc_array_shortcut.next_node")):
+                todo.append(following)
         else:
             slots = walk.memory.read((at & ~3) + walk.layouts.at("assoc_array_node.slots"), _FANOUT * _POINTER)
-            todo += struct.unpack(f"<{_FANOUT}Q", slots)
+            todo += [slot for slot in struct.unpack(f"<{_FANOUT}Q", slots) if slot]
     return out
 
 

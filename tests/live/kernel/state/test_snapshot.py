@@ -44,6 +44,12 @@ def subject(program: str) -> Iterator[int]:
             child.wait()
 
 
+def waiting(pid: int) -> None:
+    """Comes back when a process waits in read(2) of its input."""
+    while not Path(f"/proc/{pid}/syscall").read_text().startswith("0 0x0 "):
+        os.sched_yield()
+
+
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
     held = Reader.open()
@@ -219,6 +225,7 @@ def test_threads_have_labels_in_the_order_of_their_ids(reader: Reader) -> None:
 
 def test_two_snapshots_of_an_idle_process_are_equal(reader: Reader) -> None:
     with subject("fds = [os.eventfd(1), *os.pipe(), *os.openpty()]; s = socket.socket()") as pid:
+        waiting(pid)
         one, two = reader.snapshot({"it": pid}), reader.snapshot({"it": pid})
     assert differences(one, two) == []
     assert one.objects == two.objects
