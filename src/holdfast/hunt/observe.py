@@ -70,6 +70,8 @@ def proc_sights(tasks: Mapping[str, int]) -> dict[str, Sight]:
     """
     pids = {str(p): f"@{label}" for label, p in tasks.items()}
     ranks: dict[str, str] = {}
+    for name in os.listdir("/proc/self/ns"):
+        ranks[_link(f"/proc/self/ns/{name}").partition("[")[2].rstrip("]")] = "own"
     out: dict[str, Sight] = {}
     for label, pid in tasks.items():
         for rank, tid in enumerate(sorted(map(int, os.listdir(f"/proc/{pid}/task")))):
@@ -92,12 +94,13 @@ def _named(sight: Sight, pids: Mapping[str, str]) -> str:
     return sight.value
 
 
+# A namespace is ours or another: its number says nothing more, and is used again as soon as it is free.
 def _canonical(value: str, ranks: dict[str, str]) -> str:
-    return _NUMBERED.sub(lambda m: f"{m[1]}:[{_rank(ranks, m[2]) if m[1] in ('pipe', 'socket') else m[2]}]", value)
+    return _NUMBERED.sub(lambda m: f"{m[1]}:[{_rank(ranks, m[2])}]", value)
 
 
 def _rank(ranks: dict[str, str], number: str) -> str:
-    return ranks.setdefault(number, f"#{len(ranks) + 1}")
+    return ranks.setdefault(number, f"#{sum(r != 'own' for r in ranks.values()) + 1}")
 
 
 def _process(label: str, pid: int) -> Iterator[tuple[str, Sight]]:

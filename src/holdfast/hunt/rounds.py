@@ -228,7 +228,7 @@ class Rounds:
         key = "\n".join(map(str, make))
         found = self._plain.get(key)
         if found is None:
-            first, second = ({(p.path, p.before): p.after for p in self._bare(make)} for _ in range(2))
+            first, second = ({(p.path, p.before): p.after for p in self._bare(make) or self._bare(())} for _ in range(2))
             found = {place: after if second.get(place, after) == after else None for place, after in first.items()}
             found.update({place: after for place, after in second.items() if place not in first})
             if len(self._plain) >= _CONTROLS:
