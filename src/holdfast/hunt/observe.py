@@ -199,22 +199,24 @@ def memory_sights(tasks: Mapping[str, int], holes: Iterable[Hole] = (), like: Ma
     out: dict[str, Sight] = {}
     passing = range(x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE * 3 // 4, x86_64.SUBJECT_SCRATCH + x86_64.SUBJECT_SCRATCH_SIZE)
     for label, pid in tasks.items():
-        areas = []
+        areas, files = [], []
         for line in _read(f"/proc/{pid}/maps").splitlines():
             head = line.split(maxsplit=5)
             start, _, end = head[0].partition("-")
             name = head[5] if len(head) > 5 else ""
             if head[1][0] == "r" and name not in ("[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]") and not name.startswith("/dev/"):
                 areas.append((int(start, 16), int(end, 16), head[1][3] == "s"))
+                if name.startswith("/") or areas[-1][2]:
+                    files.append(areas[-1][:2])
         pages: dict[int, bool] = {}
         for shared in (False, True):
             mine = [(a, b) for a, b, s in areas if s == shared and b - a <= _MEMORY_MOST]
             for a, b in own_pages(pid, mine, shared) if mine else ():
                 pages.update((at, shared) for at in range(a, b, 4096))
         if like is not None:
-            for path, sight in like.items():
-                if sight.oracle == "memory" and path.startswith(f"{label}.memory["):
-                    pages.setdefault(int(path[len(label) + 8 : -1], 16), sight.name == "shared")
+            then = {int(p[len(label) + 8 : -1], 16): s.name == "shared" for p, s in like.items() if p.startswith(f"{label}.memory[")}
+            # a page of a file that was not present then held what the file holds: nothing that a look could have told
+            pages = {at: shared for at, shared in pages.items() if at in then or not any(a <= at < b for a, b in files)} | then
         own = [h for h in holes if h.label == label]
         with open(f"/proc/{pid}/mem", "rb", 0) as f:
             for at in sorted(pages):
