@@ -19,11 +19,13 @@ something less that `size` does not measure, add that to `size`.
 
 from __future__ import annotations
 
+import re
+
 from holdfast.prog.text import Const, Parts, Pointer, Ref, Room, Taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from holdfast.hunt.recipe import Recipe
     from holdfast.prog.text import Line, Value
@@ -31,31 +33,39 @@ if TYPE_CHECKING:
     Part = bytes | Ref | Taken | Pointer
 
 BUDGET = 200
+_TEXT = re.compile(rb"[\t\n\x20-\x7e]{2,}\0*")
 
 
 def shrink(recipe: Recipe, still: Callable[[Recipe], bool], budget: int = BUDGET) -> Recipe:
     """The least recipe for which `still` holds that can be found by asking it `budget` times; the same name throughout."""
-    held = recipe
-    asked = {held.key}
-    left = budget
+    asking = shrinking(recipe, budget)
+    least = recipe
+    proposed = next(asking, None)
+    while proposed is not None:
+        said = still(proposed)
+        least = proposed if said else least
+        try:
+            proposed = asking.send(said)
+        except StopIteration:
+            break
+    return least
 
-    def smaller() -> Recipe | None:
-        nonlocal left
-        for step in STEPS:
-            for proposed in step(held):
-                if left <= 0:
-                    return None
-                if proposed.key in asked or not size(proposed) < size(held) or not whole(proposed):
-                    continue
-                asked.add(proposed.key)
-                left -= 1
-                if still(proposed):
-                    return proposed
-        return None
 
-    while (found := smaller()) is not None:
-        held = found
-    return held
+def shrinking(recipe: Recipe, budget: int = BUDGET) -> Generator[Recipe, bool, Recipe]:
+    """As shrink, for who has the answers later: yields what is asked about, is sent the answer, and returns the least."""
+    held, asked = recipe, {recipe.key}
+    while True:
+        for proposed in (p for step in STEPS for p in step(held)):
+            if proposed.key in asked or not size(proposed) < size(held) or not whole(proposed):
+                continue
+            if len(asked) > budget:
+                return held
+            asked.add(proposed.key)
+            if (yield proposed):
+                held = proposed
+                break
+        else:
+            return held
 
 
 def size(recipe: Recipe) -> tuple[int, ...]:
@@ -226,6 +236,8 @@ def _values(recipe: Recipe) -> Iterator[Recipe]:
 def _shorter(args: tuple[Value, ...], k: int) -> Iterator[tuple[Value, ...]]:
     # a buffer only together with the number that tells the kernel its size: else the call would reach beyond it
     value = args[k]
+    if isinstance(value, bytes) and value.endswith(b"\0") and _TEXT.fullmatch(value):
+        return  # a path
     size_now = len(value) if isinstance(value, bytes) else value.size if isinstance(value, Room) else 0
     for m, told in enumerate(args):
         if isinstance(told, int) and told == size_now:
@@ -277,8 +289,10 @@ def _numbers(value: int) -> Iterator[int]:
     yield value >> 1 if value > 0 else -(plain >> 1)
 
 
-# As long as before.
+# As long as before. Text stays: half a path is another path.
 def _bytes(value: bytes) -> Iterator[bytes]:
+    if _TEXT.fullmatch(value):
+        return
     if any(value):
         yield bytes(len(value))
     if len(value) in (1, 2, 4, 8):

@@ -119,6 +119,11 @@ def test_buffers_become_emptier_and_shorter_only_together_with_their_size(line: 
     assert lines(shrink(recipe, still)) == [least]
 
 
+def test_a_path_stays_a_path() -> None:
+    recipe = parse("name n\ninterface i\nmake f = openat(-100, b'/proc/self/comm\\0', 16, 0)\n")
+    assert lines(shrink(recipe, lambda _: True)) == [r"f = openat(0, b'/proc/self/comm\x00', 0, 0)"]
+
+
 def test_a_structure_keeps_its_shape() -> None:
     made = r"make fcntl(0, 6, {b'\x01\0\x07\0', $f:4, &[8], b'\xff\xff\xff\xff'})"
     recipe = parse(f"name n\ninterface i\nmake f = getpid()\n{made}\n")
