@@ -105,8 +105,7 @@ class _Work:
         file = writer.pages(0)
         self.pages = memory.Pages(file.fd)
         self.pages.settled = lambda end: writer.settled(0, end)
-        if not leave_running:  # its memory stands still until the image is sealed
-            writer.hashed_from(0, self.pages.read_back)
+        self.pages.hashed = lambda i, digest: writer.hashed(0, i, digest)
 
     def hold(self) -> None:
         self.stop_began = time.monotonic_ns()
@@ -164,12 +163,11 @@ class _Work:
         if self.leave and total > memory.SMALL:
             self._make_twins(alive, ranges)
         if not self.twins:
-            direct = _takes_direct(self.pages.fd)
+            self.pages.total = self.pages.end + total
             for p in alive:
                 mine = ranges[p.id]
-                hand = self.inside.hand(p.leader)
-                if sum(b - a for a, b in mine) <= memory.SMALL or not self.pages.self_write(hand, p, mine, direct):
-                    self.pages.copy(p.pid, p, mine)
+                copy = self.pages.copy if sum(b - a for a, b in mine) <= memory.SMALL else self.pages.copy_much
+                copy(p.pid, p, mine)
         faults.point("dump.pages")
         for file in self.tree.files:
             file.close()
@@ -221,12 +219,13 @@ class _Work:
     def finish_pages(self) -> None:
         """Copy from the twins; the tree runs already."""
         try:
+            self.pages.total = self.pages.end + sum(b - a for _, _, later in self.twins for a, b in later)
             for p, made, later in self.twins:
                 area = self.inside.area_of(p) if self.inside is not None else None
                 hand = made.seize()
                 if area is not None:
                     hand.use_area(area)
-                if area is None or not self.pages.self_write(hand, p, later, direct=False):
+                if area is None or not self.pages.self_write(hand, p, later):
                     self.pages.copy(made.pid, p, later)
         finally:
             self._end_twins()

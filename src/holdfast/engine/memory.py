@@ -1,16 +1,18 @@
 """Move memory between a target and an image: which pages, by what way, and where in the file they are.
 
-Small amounts are copied by us (process_vm_readv). Large ones are written by the target itself, with pwritev to a descriptor that we
-gave it: past the page cache (O_DIRECT) where the file system can and the pages are not shared with a twin, because
-pinning a page that is shared copy-on-write copies it first.
+What stands still is copied by us (process_vm_readv): small amounts at once, large ones by several threads that each read a chunk, hash it
+and write it, past the page cache (O_DIRECT) where the pages go to a disk. A twin writes its pages itself, with pwritev to a descriptor
+that we gave it, because reading them from outside would copy each page first that it shares with the target.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
-from errno import EFAULT
+from errno import EFAULT, EINVAL, ENOSPC, EOPNOTSUPP
 
-from holdfast.kernel.libc import addressof, buffer
+from holdfast.image.pages import CHUNK
+from holdfast.kernel.libc import LONG, POINTER, addressof, buffer, function, refused, view_at
 from holdfast.prog.call import Block, Program
 from holdfast.tracee import handover, ptrace
 from holdfast.tracee.inject import CallFailed
@@ -31,6 +33,13 @@ IOV_MAX = 1024
 ONE_WRITE = 64 << 20
 ONE_RUN = 256 << 20  # what the task writes between two words to us: as much as may be hashed meanwhile
 O_DIRECT = 0o40000
+TMPFS = 0x01021994  # Linux include/uapi/linux/magic.h TMPFS_MAGIC
+THREADS = 4
+PROT_RW, MAP_SHARED, MAP_ANONYMOUS = 3, 1, 0x22  # the last with MAP_PRIVATE
+
+_mmap = function("mmap", POINTER, LONG, LONG, LONG, LONG, LONG)
+_munmap = function("munmap", POINTER, LONG)
+_fstatfs = function("fstatfs", LONG, POINTER)
 # A run: owner, start address or offset, pages, pages file, offset in it, encoding.
 Row = tuple[object, int, int, int, int, str]
 
@@ -52,6 +61,9 @@ class Pages:
         self.end = 0
         self.rows: list[Row] = []
         self.settled: Callable[[int], None] | None = None  # told up to where the file is final
+        self.hashed: Callable[[int, bytes], None] | None = None  # told the digest of a whole chunk that is final
+        self.progress: Callable[[int, int], None] | None = None  # told how many bytes are written, of how many
+        self.total = 0
         self._buffer: Array[Any] | None = None
 
     def _place(self, owner: object, ranges: Sequence[tuple[int, int]]) -> int:
@@ -83,6 +95,7 @@ class Pages:
                 at += size
                 batch.clear()
                 size = 0
+                self.written(at)
 
         try:
             for a, b in ranges:
@@ -109,17 +122,29 @@ class Pages:
             if mem >= 0:
                 os.close(mem)
 
-    def self_write(self, hand: Hand, process: ProcessEvidence, ranges: Sequence[tuple[int, int]], direct: bool) -> bool:
-        """Let the task write its own pages; False where it cannot, with nothing placed.
+    def copy_much(self, pid: int, process: ProcessEvidence, ranges: Sequence[tuple[int, int]]) -> None:
+        """Copy large ranges of a stopped process by several threads, and make the digests of all whole chunks.
+
+        Raises:  OSError: the process is gone, or the disk is full
+        """
+        start = self._place(process.id, ranges)
+        # what is hashed is what is written: the same buffer, or on tmpfs, which is memory, the file itself
+        mapped = _is_tmpfs(self.fd)
+        copying = _Copying(self, pid, _chunks(ranges, start))
+        if mapped:
+            os.ftruncate(self.fd, self.end)
+            copying.to_memory(start // CHUNK * CHUNK)
+        else:
+            copying.to_disk(start)
+
+    def self_write(self, hand: Hand, process: ProcessEvidence, ranges: Sequence[tuple[int, int]]) -> bool:
+        """Let a twin write its own pages; False where it cannot, with nothing placed.
 
         Needs:   an area in the task
         """
         if any(not a.vma.prot & 1 for a in process.vmas for s, e in ranges if a.vma.start <= s < a.vma.end):
             return False
-        try:
-            flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC | (O_DIRECT if direct else 0))
-        except OSError:
-            flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
+        flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
         try:
             theirs = handover.give(hand, [flags_fd])[0]
         except (CallFailed, OSError):
@@ -143,6 +168,7 @@ class Pages:
                     at += total
                     used += len(blob) + 200
                 hand.run(program)
+                self.written(at)
                 if todo and self.settled is not None:
                     self.settled(at)
         except CallFailed:
@@ -152,6 +178,165 @@ class Pages:
         finally:
             handover.drop(hand, [theirs])
         return True
+
+    def written(self, end: int) -> None:
+        """So much of the file is written."""
+        if self.progress is not None:
+            self.progress(end, max(end, self.total))
+
+
+# What goes into each chunk of the file: where it goes, and what parts of memory it is.
+def _chunks(ranges: Sequence[tuple[int, int]], at: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    out: list[tuple[int, list[tuple[int, int]]]] = []
+    left = 0
+    for a, b in ranges:
+        while a < b:
+            if not left:
+                left = CHUNK - at % CHUNK
+                out.append((at, []))
+            n = min(b - a, left)
+            out[-1][1].append((a, n))
+            a += n
+            at += n
+            left -= n
+    return out
+
+
+def _is_tmpfs(fd: int) -> bool:
+    room = buffer(120)  # struct statfs begins with the type
+    return _fstatfs(fd, room) == 0 and int.from_bytes(room.raw[:8], "little") == TMPFS
+
+
+class _Copying:
+    # the work of several threads on one file: each takes the next chunk
+    def __init__(self, pages: Pages, pid: int, chunks: list[tuple[int, list[tuple[int, int]]]]) -> None:
+        self.pages, self.pid, self.chunks = pages, pid, chunks
+        self.taken = self.done = 0
+        self.failed: BaseException | None = None
+        self.lock = _thread.allocate_lock()
+        self.mem = -1
+
+    def to_memory(self, first: int) -> None:
+        fd, end = self.pages.fd, self.pages.end
+        base = _mmap(None, end - first, PROT_RW, MAP_SHARED, fd, first)
+        if base == -1:
+            raise refused("mapping the image")
+        try:
+            self._all(lambda: lambda at, parts, size: self._read(base + at - first, parts, size))
+        except OSError as cause:
+            if cause.errno == EFAULT and not os.fstatvfs(fd).f_bavail:
+                raise OSError(ENOSPC, os.strerror(ENOSPC)) from cause
+            raise
+        finally:
+            _munmap(base, end - first)
+
+    def to_disk(self, start: int) -> None:
+        path = f"/proc/self/fd/{self.pages.fd}"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | O_DIRECT)
+        except OSError:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        rooms: list[int] = []
+        try:
+            try:
+                os.posix_fallocate(fd, start, self.pages.end - start)  # threads then need not wait for each other to make the file longer
+            except OSError as cause:
+                if cause.errno not in (EINVAL, EOPNOTSUPP):
+                    raise
+
+            def worker() -> Callable[[int, list[tuple[int, int]], int], memoryview]:
+                room = _mmap(None, CHUNK, PROT_RW, MAP_ANONYMOUS, -1, 0)  # aligned, as O_DIRECT wants it
+                if room == -1:
+                    raise refused("room for a chunk")
+                rooms.append(room)
+
+                def one(at: int, parts: list[tuple[int, int]], size: int) -> memoryview:
+                    view = self._read(room, parts, size)
+                    put = 0
+                    while put < size:
+                        put += os.pwrite(fd, view[put:], at + put)
+                    return view
+
+                return one
+
+            self._all(worker)
+        finally:
+            os.close(fd)
+            for room in rooms:
+                _munmap(room, CHUNK)
+
+    # The parts of memory, one behind the other, at an address of ours.
+    def _read(self, address: int, parts: list[tuple[int, int]], size: int) -> memoryview:
+        view = view_at(address, size)
+        try:
+            ptrace.transfer(self.pid, False, address, parts)
+        except OSError as cause:
+            if cause.errno != EFAULT:
+                raise
+            # memory that the process itself may not read
+            at = 0
+            for a, n in parts:
+                self._read_forced(view[at : at + n], a)
+                at += n
+        return view
+
+    def _read_forced(self, view: memoryview, address: int) -> None:
+        with self.lock:
+            if self.mem < 0:
+                self.mem = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        got = 0
+        while got < len(view):
+            n = os.preadv(self.mem, [view[got:]], address + got)
+            if not n:
+                raise OSError(EFAULT, f"reading task {self.pid} at {address + got:#x}")
+            got += n
+
+    def _all(self, worker: Callable[[], Callable[[int, list[tuple[int, int]], int], memoryview]]) -> None:
+        from blake3 import blake3  # compiled; only a dump needs it
+
+        hashed = self.pages.hashed
+
+        def work(first: bool) -> None:
+            try:
+                one = worker()
+                while True:
+                    with self.lock:
+                        if self.taken == len(self.chunks) or self.failed is not None:
+                            return
+                        at, parts = self.chunks[self.taken]
+                        self.taken += 1
+                    size = sum([n for _, n in parts])
+                    view = one(at, parts, size)
+                    if hashed is not None and size == CHUNK:
+                        hashed(at // CHUNK, blake3(view).digest())
+                    with self.lock:
+                        self.done += size
+                    if first:
+                        self.pages.written(self.chunks[0][0] + self.done)
+            except BaseException as cause:  # noqa: BLE001 - raised again below, by the thread that asked
+                self.failed = self.failed or cause
+
+        def run(ended: _thread.LockType) -> None:
+            try:
+                work(False)
+            finally:
+                ended.release()
+
+        locks = []
+        for _ in range(min(THREADS, os.cpu_count() or 1, len(self.chunks)) - 1):
+            lock = _thread.allocate_lock()
+            lock.acquire()
+            _thread.start_new_thread(run, (lock,))
+            locks.append(lock)
+        try:
+            work(True)
+        finally:
+            for lock in locks:
+                lock.acquire()
+            if self.mem >= 0:
+                os.close(self.mem)
+        if self.failed is not None:
+            raise self.failed
 
 
 def _pieces(ranges: Sequence[tuple[int, int]], per_call: int) -> list[list[tuple[int, int]]]:

@@ -132,17 +132,26 @@ def unpack_index(payload: bytes, page_size: int, sizes: Mapping[int, int]) -> di
     return out
 
 
-def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2, known: bytes = b"") -> bytes:
-    """The digest of each chunk of a file, one after the other; `known` are those of the first chunks.
+def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2, known: Mapping[int, bytes] | None = None) -> bytes:
+    """The digest of each chunk of a file, one after the other.
+
+    Shape:   `known` holds digests by number of chunk; those are not made again
 
     Raises:  OSError: the file cannot be read or is shorter than `size`
     """
+    known = known or {}
     count = -(-size // chunk)
-    out = bytearray(known.ljust(32 * count, b"\0"))
-    done = len(known) // 32
-    threads = max(1, min(threads, count - done))
+    out = bytearray(32 * count)
+    todo = []
+    for i in range(count):
+        found = known.get(i)
+        if found is None:
+            todo.append(i)
+        else:
+            out[32 * i : 32 * i + 32] = found
+    threads = max(1, min(threads, len(todo)))
     if threads == 1:
-        _hash_every(fd, size, chunk, done, 1, out)
+        _hash_every(fd, size, chunk, todo, out)
         return bytes(out)
     import _thread  # the lock and the start of a thread, without the 2 ms that `threading` costs
 
@@ -150,20 +159,20 @@ def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2, known: byt
 
     def work(first: int, over: _thread.LockType) -> None:
         try:
-            _hash_every(fd, size, chunk, first, threads, out)
+            _hash_every(fd, size, chunk, todo[first::threads], out)
         except BaseException as error:  # noqa: BLE001 - raised again below, by the thread that asked
             failed.append(error)
         finally:
             over.release()
 
     locks = []
-    for first in range(done + 1, done + threads):
+    for first in range(1, threads):
         lock = _thread.allocate_lock()
         lock.acquire()
         _thread.start_new_thread(work, (first, lock))
         locks.append(lock)
     try:
-        _hash_every(fd, size, chunk, done, threads, out)
+        _hash_every(fd, size, chunk, todo[::threads], out)
     finally:
         for lock in locks:
             lock.acquire()
@@ -172,10 +181,12 @@ def digests(fd: int, size: int, chunk: int = CHUNK, threads: int = 2, known: byt
     return bytes(out)
 
 
-# Chunks first, first + step, ... into their places.
-def _hash_every(fd: int, size: int, chunk: int, first: int, step: int, out: bytearray) -> None:
+# The digests of some chunks into their places.
+def _hash_every(fd: int, size: int, chunk: int, todo: Sequence[int], out: bytearray) -> None:
+    if not todo:
+        return
     view = memoryview(bytearray(min(chunk, size)))
-    for i in range(first, -(-size // chunk), step):
+    for i in todo:
         out[32 * i : 32 * i + 32] = _hash_one(fd, i * chunk, view[: min(chunk, size - i * chunk)], size)
 
 

@@ -68,6 +68,7 @@ class Writer:
         self._pages: dict[int, PagesFile] = {}
         self._hashed: dict[int, tuple[int, bytes]] = {}
         self._hashers: dict[int, pages.Hasher] = {}
+        self._known: dict[int, dict[int, bytes]] = {}
         self._state = self._parent = self._directory = -1
         self._done = False
         try:
@@ -190,6 +191,13 @@ class Writer:
             self._hashers[n] = pages.Hasher(self.pages(n).fd)
         self._hashers[n].settled(end)
 
+    def hashed(self, n: int, chunk: int, digest: bytes) -> None:
+        """The digest of a whole chunk of pages-`n`, from who made it of the very bytes that it wrote; from any thread.
+
+        Needs:   nobody writes to this chunk again
+        """
+        self._known.setdefault(n, {})[chunk] = digest
+
     def hash_pages(self, threads: int = 2) -> None:
         """Compute the digests of the files of pages now; the seal computes what is missing or has grown.
 
@@ -199,7 +207,8 @@ class Writer:
         for n, file in self._pages.items():
             size = os.fstat(file.fd).st_size
             if n not in self._hashed or self._hashed[n][0] != size:
-                known = self._hashers[n].wait() if n in self._hashers else b""
+                first = self._hashers[n].wait() if n in self._hashers else b""
+                known = {i: first[32 * i : 32 * i + 32] for i in range(len(first) // 32)} | self._known.get(n, {})
                 self._hashed[n] = (size, pages.digests(file.fd, size, threads=threads, known=known))
 
     def seal(self, facts: inventory.Inventory, threads: int = 2) -> Sealed:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["INT", "LONG", "POINTER", "addressof", "buffer", "function", "get_errno", "refused"]
+__all__ = ["INT", "LONG", "POINTER", "address_of", "addressof", "buffer", "function", "get_errno", "refused", "view_at"]
 
 
 class LONG(_SimpleCData):  # type: ignore[type-arg]
@@ -68,6 +68,16 @@ def buffer(size: int) -> Array[Any]:
     """Room of so many bytes for a function to write to, zeroed; `raw` is what is in it."""
     room: Array[Any] = (_Char * size)()
     return room
+
+
+def address_of(view: memoryview) -> int:
+    """Where a buffer that can be written to lies; it must outlive the use."""
+    return addressof((_Char * len(view)).from_buffer(view))
+
+
+def view_at(address: int, size: int) -> memoryview:
+    """The memory of ours at an address, to read and write; it must outlive the use."""
+    return memoryview((_Char * size).from_address(address)).cast("B")
 
 
 def refused(what: str) -> OSError:

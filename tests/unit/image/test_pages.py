@@ -138,11 +138,24 @@ def test_a_hasher_gives_the_same_digests(ends: list[int], size: int, threads: in
         for end in ends:
             hasher.settled(min(end, size))
         known = hasher.wait()
-        found = pages.digests(fd, size, 4096, threads, known)
+        found = pages.digests(fd, size, 4096, threads, {i: known[32 * i : 32 * i + 32] for i in range(len(known) // 32)})
     finally:
         os.close(fd)
     assert len(known) == 32 * (max([min(end, size) for end in ends], default=0) // 4096)
     assert found == b"".join(blake3(data[at : at + 4096]).digest() for at in range(0, size, 4096))
+
+
+@given(st.sets(st.integers(0, 9)), st.integers(1, 4))
+def test_digests_that_are_known_are_not_made_again(known: set[int], threads: int) -> None:
+    fd = os.memfd_create("digests")
+    try:
+        os.write(fd, bytes(8 * 4096 + 1))
+        found = pages.digests(fd, 8 * 4096 + 1, 4096, threads, {i: bytes((i,)) * 32 for i in known})
+    finally:
+        os.close(fd)
+    whole, last = blake3(bytes(4096)).digest(), blake3(bytes(1)).digest()
+    made = [whole] * 8 + [last]
+    assert found == b"".join(bytes((i,)) * 32 if i in known else made[i] for i in range(9))
 
 
 def test_a_hasher_that_fails_says_so_to_who_asked() -> None:

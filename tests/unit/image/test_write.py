@@ -9,9 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from blake3 import blake3
 
-from holdfast.errors import InternalError, UsageError
-from holdfast.image import read, write
+from holdfast.errors import BadImage, InternalError, UsageError
+from holdfast.image import pages, read, write
 from holdfast.model.ids import ObjectId
 from tests.format.synthetic import AREAS, COUNTERS, FACTS, PAGES, REGISTRY, Area, Counter, make
 
@@ -219,6 +220,19 @@ def test_pages_that_were_hashed_while_they_were_written(tmp_path: Path) -> None:
         writer.seal(FACTS)
     with read.open(tmp_path / "image", REGISTRY) as image:
         assert image.verify_pages(0) == len(data)
+
+
+def test_digests_of_who_wrote_the_pages_are_taken(tmp_path: Path) -> None:
+    chunk = bytes(pages.CHUNK)
+    with write.Writer(tmp_path / "image") as writer:
+        file = writer.pages(0)
+        for i in range(3):
+            os.pwrite(file.fd, chunk, i * len(chunk))
+        writer.hashed(0, 1, blake3(b"of something else").digest())
+        writer.seal(FACTS)
+    with read.open(tmp_path / "image", REGISTRY) as image, pytest.raises(BadImage) as error:
+        image.verify_pages(0)
+    assert (error.value.code, error.value.where) == ("bad_image.pages_digest", f"pages-0 bytes {len(chunk)} to {2 * len(chunk)}")
 
 
 def test_leaving_while_pages_are_hashed_leaves_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function, refused
+from holdfast.kernel.libc import INT, LONG, POINTER, address_of, addressof, buffer, function, refused, view_at
 from tests.repo import tree
 
 
@@ -53,3 +53,18 @@ def test_the_hands_come_without_ctypes() -> None:
     program = f"import sys; sys.path[:0] = [{str(tree.SRC.parent)!r}]; import holdfast.tracee.inject; print('ctypes' in sys.modules)"
     done = subprocess.run([sys.executable, "-IS", "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_the_address_of_a_view_is_that_of_its_first_byte() -> None:
+    room = bytearray(b"abcdef")
+    memset = function("memset", POINTER, LONG, LONG, returns=INT)
+    memset(address_of(memoryview(room)[2:5]), ord("x"), 3)
+    assert room == b"abxxxf"
+
+
+def test_a_view_at_an_address_reads_and_writes_there() -> None:
+    room = bytearray(b"abcdef")
+    view = view_at(address_of(memoryview(room)) + 1, 4)
+    assert bytes(view) == b"bcde"
+    view[1:3] = b"YZ"
+    assert room == b"abYZef"
