@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.hunt.worker import Crew
     from holdfast.report.result import Report
 
-FORMATS = ("ktap", "junit", "html", "sarif")
+FORMATS = ("ktap", "junit", "html", "markdown", "sarif")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_JOBS = 4
 
@@ -71,6 +71,7 @@ class Span(click.ParamType[float]):
 @click.option("--junit", metavar="FILE", help="Write the results as JUnit XML.")
 @click.option("--sarif", metavar="FILE", help="Write the findings as SARIF.")
 @click.option("--html", metavar="FILE", help="Write the results as one self-contained page.")
+@click.option("--markdown", metavar="FILE", help="Write the findings, with what a program sees of each, as Markdown.")
 @click.option("--propose", metavar="DIR", help="Write ledger rows and discovered tags for review.")
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
@@ -228,7 +229,7 @@ def _tell(given: dict[str, Any], store: Store, number: int, ended: Ended | None,
     from holdfast.report import as_json
 
     rounds = list(store.rounds(number))
-    found = triage.report(rounds, ledger.load(), _facts(store, number, ended), _gaps(ended, missing))
+    found = triage.report(rounds, ledger.load(), _facts(store, number, ended), _gaps(ended, missing, _user(store)))
     _write(given, found, rounds)
     lost = sum(r.verdict == "lost" for r in rounds)
     verdict = "LOSSY" if lost else "UNKNOWN" if found.verdict == "UNKNOWN" else "OK"
@@ -253,8 +254,15 @@ def _facts(store: Store, number: int, ended: Ended | None) -> dict[str, str]:
     return facts
 
 
-def _gaps(ended: Ended | None, missing: Sequence[str]) -> list[str]:
+# Whether the last campaign ran in user namespaces.
+def _user(store: Store) -> bool:
+    return bool(store.options(store.last()).get("user"))
+
+
+def _gaps(ended: Ended | None, missing: Sequence[str], user: bool) -> list[str]:
     gaps = [f"no limit of {name} could be set for subjects (cgroup)" for name in missing]
+    if user:
+        gaps.append("live kernel structs: --as user cannot read them, so only getters, /proc, memory and behaviour were looked at")
     if ended is not None and ended.denied:
         gaps.append(f"{output.count(len(ended.denied), 'recipe')} on the deny list: {', '.join(n for n, _ in ended.denied[:5])}")
     if ended is not None and ended.left:
@@ -309,6 +317,10 @@ def _rendered(form: str) -> Callable[[Report], str]:
         from holdfast.report import as_junit  # as above
 
         return as_junit.render
+    if form == "markdown":
+        from holdfast.report import as_markdown  # as above
+
+        return as_markdown.render
     if form == "sarif":
         from holdfast.report import as_sarif  # as above
 
