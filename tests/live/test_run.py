@@ -487,22 +487,130 @@ def ask(port: int, *words: str) -> str:
     return lines[-1]
 
 
-# --- refused, and failing cleanly
+# --- what its init adopted
 
+# a process whose parent has ended: `how` runs in it; the subject knows its pid, and when it is there
+ADOPTED = """
+def orphan(how):
+    line, far = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        how(far)
+        os._exit(0)
+    os.waitpid(middle, 0)
+    os.close(far)
+    pid = int(os.read(line, 20))
+    os.close(line)
+    while int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]) != 1:
+        os.sched_yield()
+    return pid
 
-def test_a_job_with_processes_of_its_own_elsewhere_is_refused(job: Any) -> None:
-    made = job("""
+def serve(far):
+    # counts how often it is asked, by SIGUSR2 from its init's other child, and says it in a file
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    os.write(far, b"%d" % os.getpid())
+    os.close(far)
+    count = 0
+    while True:
+        signal.sigwait([signal.SIGUSR2])
+        count += 1
+        with open(f"count.{os.getpid()}.{count}", "w") as f:
+            f.write(f"{os.getppid()} {os.getsid(0)} {os.getpgrp()}")
+
+def ask(pid, count):
+    os.kill(pid, signal.SIGUSR2)
+    name = f"count.{pid}.{count}"
+    while not os.path.exists(name) or not os.path.getsize(name):
+        os.sched_yield()
+    return [int(n) for n in open(name).read().split()]
+"""
+PLAIN = """
+def how(far):
+    if os.fork() == 0:
+        serve(far)
+"""
+DAEMON = """
+def how(far):
+    # as daemon(7) says: the session's leader ends
+    os.setsid()
+    if os.fork() == 0:
+        serve(far)
+"""
+LEADER = """
+def how(far):
+    if os.fork() == 0:
+        os.setsid()
         if os.fork() == 0:
-            if os.fork() == 0:
+            while True:
                 signal.pause()
-            os._exit(0)
-        os.wait()
-        pause()
-        say("lives")
-        """)
-    done = holdfast("dump", "job", "-o", made.folder / "image", code=10)
-    assert "refused.ns.run_stray" in done.stderr + done.stdout
-    assert made.end() == ["lives"]
+        serve(far)
+"""
+GROUP = """
+def how(far):
+    # a group of the job's session whose leader has ended
+    os.setpgid(0, 0)
+    if os.fork() == 0:
+        serve(far)
+"""
+
+
+@pytest.mark.parametrize("how", [PLAIN, DAEMON, LEADER, GROUP], ids=["plain", "daemon", "leader", "group"])
+def test_what_the_init_adopted_comes_back_to_it(job: Any, how: str) -> None:
+    made = job(
+        ADOPTED
+        + how
+        + """
+pid = orphan(how)
+before = ask(pid, 1)
+ready()
+wait()
+again = ask(pid, 2)
+ready()
+wait()
+third = ask(pid, 3)
+say([before[0], before == again == third, pid in before[1:]])
+"""
+    )
+    said = made.dump()
+    assert len(said["pids"]) == (3 if how is LEADER else 2)
+    assert said["refusals"] == []
+    made.restore()
+    made.go()
+    made.dump()
+    made.restore()
+    assert made.end() == [[1, True, how is LEADER]]
+
+
+def test_two_daemons_of_one_session_come_back_to_it(job: Any) -> None:
+    made = job(
+        ADOPTED
+        + """
+def how(far):
+    os.setsid()
+    if os.fork() == 0:
+        serve(far)
+    second, ended = os.pipe()
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        with open("second", "w") as f:
+            f.write(str(os.getpid()))
+        serve(os.open("/dev/null", os.O_WRONLY))
+    while not os.path.exists("second") or not os.path.getsize("second"):
+        os.sched_yield()
+first = orphan(how)
+second = int(open("second").read())
+before = [ask(first, 1), ask(second, 1)]
+ready()
+wait()
+say([before == [ask(first, 2), ask(second, 2)], before[0][1] == before[1][1], before[1][2] == second])
+"""
+    )
+    assert len(made.dump()["pids"]) == 3
+    made.restore()
+    assert made.end() == [[True, True, True]]
+
+
+# --- refused, and failing cleanly
 
 
 def test_another_users_process_is_refused_by_name(tmp_path: Path) -> None:

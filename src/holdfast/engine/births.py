@@ -11,6 +11,8 @@ Birth parts of the plan run where a process has its session and is about to make
 
 Groups. Leaders of groups call setpgid first, then the members follow. A group whose leader is gone is led for that moment by a
 helper with the leader's pid, which then ends and is reaped by its parent.
+
+Jobs. The init of a job of `holdfast run` is the parent of the first process and of what it adopted; those have no parent in the image.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from holdfast.prog.call import Answers
     from holdfast.tracee.inject import Area
 
 SIGNAL = 28
@@ -73,9 +76,10 @@ class Births:
         if prepare is not None:
             first.extend(prepare)
         hand.run(first)
-        order = list(self.tree)
-        root = order[0]
-        self._fork(hand, root, area, parent=True)
+        roots = [name for name, process in self.tree.items() if process.parent is None]
+        for name in roots[:1] if roots else list(self.tree)[:1]:
+            self._fork(hand, name, area, parent=True)
+        now = self._strays(hand, roots[1:], area)
         os.kill(stub, 9)
         _reap(stub)
         kids: dict[str, list[str]] = {}
@@ -84,30 +88,54 @@ class Births:
                 if str(process.parent) not in self.tree:
                     raise BadImage("tree", f"{name} has the parent {process.parent}, which is not in the image", where="task.process")
                 kids.setdefault(str(process.parent), []).append(str(name))
-        self._family(str(root), kids, area, born_session=-1)
+        self._family(str(roots[0]), kids, area, born_session=-1)
+        for name, session in now:
+            self._family(name, kids, area, session)
         self._adopted(area)
         self._groups()
         self._zombies()
         self._stops()
 
+    # --- what the init of a job adopted
+
+    def _strays(self, stub: Hand, strays: Sequence[Any], area: Area) -> list[tuple[str, int]]:
+        # Children of the init beside the first process; with each, the session that it was born into. Who leads a session, or is in one
+        # outside the job, is the stub's sibling. One whose session's leader is in the tree is made later, by a member. One whose
+        # session's leader is gone is made by a helper with the leader's number, which ends: so the init adopts it again.
+        leaders = {int(p.nspid) for p in self.tree.values()}
+        made: list[tuple[str, int]] = []
+        gone: dict[int, list[str]] = {}
+        for name in strays:
+            rec = self.tree[name]
+            session = int(rec.session)
+            if session in (0, int(rec.nspid)):
+                self._fork(stub, name, area, parent=True)
+                made.append((str(name), 0))
+            elif session in leaders:
+                self._late.append(str(name))
+            else:
+                gone.setdefault(session, []).append(str(name))
+        for session, members in gone.items():
+            _, helper, hand = self._born(stub, session, self.tree[members[0]])
+            program = Program()
+            program.call("setsid", check=session)
+            hand.run(program)
+            for name in members:
+                self._fork(hand, name, area)
+                made.append((name, session))
+            self._end(stub, session, helper)
+        return made
+
     # --- one process
 
-    def _fork(self, by: Hand, name: Any, area: Area, parent: bool = False, direct: bool = True) -> None:
+    def _fork(self, by: Hand, name: Any, area: Area, parent: bool = False) -> None:
         rec = self.tree[name]
         program = Program()
         nspid = Block(int(rec.nspid).to_bytes(4, "little") + bytes(4))
         flags = spawn.CLONE_PTRACE | (spawn.CLONE_PARENT if parent else 0)
         exit_signal = 0 if parent else rec.exit_signal
         args = spawn.clone_args(flags, 0, exit_signal)
-        if direct:
-            program.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
-        else:
-            # through a middle process that ends at once: the child goes to whoever adopts orphans here
-            middle = Program()
-            middle.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
-            middle.call("exit_group", 0)
-            born = program.fork("clone", 0, 0, 0, 0, 0, child=middle)
-            program.call("wait4", born, 0, 0x40000000, 0)
+        program.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
         _run(by, program, rec)
         self._adopt(str(name), area)
 
@@ -191,12 +219,20 @@ class Births:
 
     def _adopted(self, area: Area) -> None:
         late, self._late = self._late, []
+        wanted = {n for p in self.tree.values() for n in (*map(int, p.threads), int(p.session), int(p.group))} if late else set()
         for name in late:
             rec = self.tree[name]
             member = next((n for n in self.hands if n.startswith("process:") and int(self.tree[n].session) == int(rec.session)), None)
             if member is None or self.tree[member].zombie:
                 raise BadImage("tree", f"{name} is in session {int(rec.session)}, of which no other process is left", where="task.process")
-            self._fork(self.hands[member], name, area, direct=False)
+            # through a middle process that ends: the child goes to whoever adopts orphans here
+            by = self.hands[member]
+            number, pid, middle = self._born(by, 0, rec)
+            while number in wanted:  # the kernel counts on
+                self._end(by, number, pid)
+                number, pid, middle = self._born(by, 0, rec)
+            self._fork(middle, name, area)
+            self._end(by, number, pid)
             kids: dict[str, list[str]] = {}
             for n, p in self.tree.items():
                 if p.parent is not None:
@@ -214,7 +250,8 @@ class Births:
         gone: dict[int, str] = {}
         known = {int(p.nspid) for p in self.tree.values()}
         for name, p in self.tree.items():
-            if int(p.group) and int(p.group) not in known:
+            # whoever is in the group of a session whose leader is gone was born into it
+            if int(p.group) and int(p.group) not in known and int(p.group) != int(p.session):
                 gone.setdefault(int(p.group), str(name))
         helpers = {group: self._helper(group, name) for group, name in gone.items()}
         for name, p in self.tree.items():
@@ -232,21 +269,33 @@ class Births:
     def _helper(self, group: int, member: str) -> tuple[Hand, int]:
         # a process with the group's number that leads it while its members join
         by = self.hands[member]
+        _, pid, hand = self._born(by, group, self.tree[member])
+        lead = Program()
+        lead.call("setpgid", 0, 0)
+        hand.run(lead)
+        return by, pid
+
+    def _born(self, by: Hand, number: int, rec: Any) -> tuple[int, int, Hand]:
+        # a helper with this pid inside (0: any), its pid here, and a hand on it; its parent hears nothing of its end
         program = Program()
-        block = Block(group.to_bytes(4, "little") + bytes(4))
+        block = Block(number.to_bytes(4, "little") + bytes(4))
         args = spawn.clone_args(spawn.CLONE_PTRACE, 0, 0)
-        program.call("clone3", Struct(args[:64], block, args[72:]), 88)
-        _run(by, program, self.tree[member])
-        pid = self._pid_of(group, group)
+        call = program.call("clone3", Struct(args[:64], block, args[72:]) if number else args[:64] + bytes(24), 88)
+        number = _run(by, program, rec).value(call)
+        pid = self._pid_of(number, number)
         thread = Thread(pid)
         spawn.first_stop(thread)
         hand = Hand(thread, Gadget(STUB_SYSCALL), SIGNAL)
         assert by.area is not None
         hand.use_area(by.area)
-        lead = Program()
-        lead.call("setpgid", 0, 0)
-        hand.run(lead)
-        return by, pid
+        return number, pid, hand
+
+    def _end(self, parent: Hand, number: int, pid: int) -> None:
+        os.kill(pid, 9)
+        _reap(pid)
+        program = Program()
+        program.call("wait4", number, 0, WALL, 0, check=number)
+        parent.run(program)
 
     def _zombies(self) -> None:
         for name, rec in self.tree.items():
@@ -309,13 +358,12 @@ class Births:
         return True
 
 
-def _run(hand: Hand, program: Program, rec: Any) -> None:
+def _run(hand: Hand, program: Program, rec: Any) -> Answers:
     # a wanted number is taken for a moment longer than its process: until every zombie of its group and session is reaped
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
-            hand.run(program)
-            return
+            return hand.run(program)
         except CallFailed as e:
             at = next(i for i, c in enumerate(program.calls) if c is e.call)
             if e.errno != EEXIST or time.monotonic() > deadline or _alive(int(rec.nspid)):

@@ -99,8 +99,10 @@ def running_tree(root: int, options: Options) -> TreeEvidence:
             tids.sort(key=lambda t: (t != pid, t))
             _threads(process, tids)
             todo += [(int(c), process) for c in listing.children(process.source)]
+            if pid == root and tree.in_run:
+                todo += [(stray, None) for stray in enclosure.adopted(tree.init, root)]
         except (FileNotFoundError, ProcessLookupError) as e:
-            if parent is None:
+            if pid == root:
                 raise TargetChanged("died", f"there is no process {root}", where=f"/proc/{root}", do="check the pid") from e
     for process in tree.processes:
         if not process.zombie:
@@ -120,8 +122,12 @@ def stopped_tree(held: Held, options: Options, with_flags: bool = True) -> TreeE
     for p in held.processes:
         process = _process(tree, p.pid, None)
         if len(tree.processes) > 1:
-            above = parents.get(process.status.ppid)
-            process.parent = above.id if above is not None else tree.processes[0].id
+            ppid = process.status.ppid
+            above = parents.get(ppid)
+            if above is not None:
+                process.parent = above.id
+            elif ppid != tree.init or not tree.in_run:  # what the init of a job adopted has no parent in the tree
+                process.parent = tree.processes[0].id
         parents[p.pid] = process
         if p.zombie:
             process.zombie = True

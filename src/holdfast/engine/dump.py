@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import time
 
-from holdfast.engine import faults, memory, twin, unseen
+from holdfast.engine import enclosure, faults, memory, twin, unseen
 from holdfast.engine.admit import Admitted, admit, told
 from holdfast.engine.collect import running_tree, stopped_tree
 from holdfast.engine.inside import AREA, Inside, describe
-from holdfast.errors import HoldfastError, Refused, UsageError
+from holdfast.errors import HoldfastError, Refused, TargetChanged, UsageError
 from holdfast.image.inventory import Inventory
 from holdfast.image.write import Writer
+from holdfast.kernel.procfs.status import parse_status
 from holdfast.kinds.evidence import Options
 from holdfast.model.record import Record
 from holdfast.tracee.names import global_pid
@@ -111,12 +112,28 @@ class _Work:
         self.stop_began = time.monotonic_ns()
         try:
             self.held.freeze(self.pid)
+            self._freeze_adopted()
         except Refused as cause:
             self.held.release()
             raise _refused(self.pid, _with_others(self.pid, self.options, cause)) from cause
         faults.point("dump.frozen")
         self.tree = stopped_tree(self.held, self.options)
         self.command = _command(self.tree.processes[0])  # now: a process that is ended has none
+
+    def _freeze_adopted(self) -> None:
+        # the rest of a job: what its init adopted, until a look finds nobody new
+        with open(f"/proc/{self.pid}/status", "rb", 0) as f:
+            nspids = parse_status(f.read(1 << 16)).ns_tgids
+        init = enclosure.init_of(self.pid, nspids) if len(nspids) > 1 else 0
+        seen: set[int] = set()
+        while init and (fresh := [p for p in enclosure.adopted(init, self.pid) if p not in seen]):
+            seen.update(fresh)
+            for pid in fresh:
+                try:
+                    self.held.freeze(pid)
+                except TargetChanged as cause:
+                    if cause.code != "target_changed.died":
+                        raise
 
     def judge(self) -> None:
         self.admitted = admit(self.tree)

@@ -16,8 +16,10 @@ import os
 from errno import EACCES, EINVAL, ENOSPC, EPERM, EUSERS
 
 from holdfast.errors import KernelLacks
+from holdfast.kernel.procfs import listing
 from holdfast.kernel.procfs.id_map import parse_id_map
 from holdfast.kernel.procfs.mountinfo import parse_mountinfo
+from holdfast.kernel.source import Live
 from holdfast.prog.call import ANY, Block, Program, Struct
 from holdfast.tracee import ptrace, spawn
 from holdfast.tracee.arch.x86_64 import STUB_SYSCALL, Registers, init_elf
@@ -258,6 +260,21 @@ def init_of(pid: int, nspids: Sequence[int]) -> int:
             return pid if f.read(1 << 12) == init_elf() else 0
     except OSError:
         return 0
+
+
+def adopted(init: int, first: int) -> list[int]:
+    """Our pids of what the init of a job is the parent of, beside the job's first process; what has ended and waits for it is left out."""
+    found = []
+    for pid in listing.children(Live(f"/proc/{init}")):
+        if int(pid) == first:
+            continue
+        try:
+            with open(f"/proc/{int(pid)}/stat", "rb", 0) as f:
+                if f.read(1 << 12).rpartition(b")")[2].split()[0] not in b"ZX":
+                    found.append(int(pid))
+        except OSError:
+            continue  # it has just ended
+    return found
 
 
 def _number(status: bytes, key: bytes) -> int:

@@ -112,7 +112,8 @@ def restore(
     with read.open(path, readers(), trust=trust) as image:
         prepared = prepare(image)
         tree = prepared.plan.draft.tree
-        taken = frozenset(int(t) for p in tree.values() for t in p.threads)
+        # a number of a session or group whose leader is gone is in use as well
+        taken = frozenset(n for p in tree.values() for n in (*map(int, p.threads), int(p.session), int(p.group)))
         space = enclosure_of(prepared)
         execution = Execution(prepared.plan, image, prepared.hole, prepared.size, None if space is None else space.names)
         stub = spawn.spawn_stub(taken) if space is None else space.stub(taken)

@@ -1,7 +1,7 @@
 """ns.run: the namespaces that `holdfast run` made for a job: whose ids are mapped in them, and what the job is called.
 
 Carries:  the maps of user and group ids, whether setgroups(2) is allowed, the job's name. A restore makes new user, pid and mount
-          namespaces with an init, and in them every process with the pid that it had.
+          namespaces with an init, and in them every process with the pid that it had; what the old init had adopted is the new one's.
 Loses:    the namespaces' own inode numbers (/proc/PID/ns), and the number that the last process got: new ones are counted from the
           highest pid of the image.
 Sources:  user_namespaces(7), pid_namespaces(7), Linux kernel/user_namespace.c new_idmap_permitted.
@@ -48,7 +48,7 @@ def detect(ev: TreeEvidence) -> Claim | None:
 
 
 def refuse(ev: TreeEvidence, kernel: Probes) -> Iterator[Verdict]:
-    """Processes of the job that are not in the tree: without the job's first process its init ends them."""
+    """Processes of the job that are not in the tree: it was not the job's first process that was asked for."""
     known = {int(p.pid) for p in ev.processes}
     init = ev.host.at(str(ev.init))
     for pid in listing.children(init):
@@ -65,8 +65,8 @@ def refuse(ev: TreeEvidence, kernel: Probes) -> Iterator[Verdict]:
             "ns.run_stray",
             f"pid {int(pid)} ({comm.decode('utf-8', 'backslashreplace')}) of the job is not below pid {int(ev.processes[0].pid)}",
             f"/proc/{ev.init}/task/{ev.init}/children",
-            "a job is saved whole: what its init adopted, because its parent ended, cannot be given back to it yet",
-            "dump the job's first process, and let programs in it not go into the background on their own",
+            "a job is saved whole: without its first process its init ends the others",
+            "dump the job by its name, or by the pid of its first process",
         )
 
 
@@ -87,8 +87,18 @@ def ready(rec: Run, host: Host) -> Iterator[Refusal]:
         f"the job is one of user {_show(rec.users)}, group {_show(rec.groups)}; it cannot be restored as user {user}, group {group}",
         "/proc/self/uid_map",
         "an ordinary user can make a user namespace with its own two ids only, and root one that it is in itself; user_namespaces(7)",
-        "restore it as the user who ran it",
+        _as_its_user(rec),
     )
+
+
+def _as_its_user(rec: Run) -> str:
+    if len(rec.users) == len(rec.groups) == 1 and rec.users[0].count == rec.groups[0].count == 1:
+        user, group = rec.users[0].outside, rec.groups[0].outside
+        return (
+            f"restore it as that user: setpriv --reuid {user} --regid {group} --init-groups holdfast restore IMAGE "
+            f"(an image that root made goes to the user first: chown -R {user}:{group} IMAGE)"
+        )
+    return "restore it as root, in a user namespace that has these ids"
 
 
 def _maps_any() -> bool:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 class Process(Record):
-    """One process: its place in the tree. Session and group are 0 where they lie outside the tree; a group's leader may be gone."""
+    """One process: its place in the tree. Session and group are 0 where they lie outside the tree; a group's leader may be gone, and in a
+    job of `holdfast run` a session's. Beside the first process, what the job's init adopted has no parent.
+    """
 
     nspid: NsPid
     parent: ObjectId | None
@@ -53,7 +55,9 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
     """Sessions and groups that lie outside the tree."""
     session, group = _ids(ev)
     known = ev.tree.by_nspid
-    first = ev.parent is None
+    first = ev is ev.tree.processes[0]
+    if ev.parent is None and not first:
+        return  # its init has adopted it: it can be made in any session
     if session not in known and first:
         outside = [p for p in ev.tree.processes if _ids(p)[0] == session]
         yield Loss(
@@ -66,7 +70,8 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
             yield Loss("task.process", ev.id, f"process group {group} lies outside the tree; it becomes the restorer's", "setpgid(2)")
     if not first and not ev.zombie:
         root_session = _ids(ev.tree.processes[0])[0]
-        if session not in known and session != root_session:
+        parent = next(p for p in ev.tree.processes if p.id == ev.parent)
+        if session not in known and session != root_session and not (_adopted(parent) and session == _ids(parent)[0]):
             yield Refusal(
                 "task.session",
                 f"pid {int(ev.pid)} ({ev.stat.comm.decode('utf-8', 'backslashreplace')}) is in session {session}, whose leader is gone",
@@ -76,9 +81,17 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
             )
 
 
+# Whether it is one that a job's init has adopted, or below one.
+def _adopted(ev: ProcessEvidence) -> bool:
+    while ev.parent is not None:
+        ev = next(p for p in ev.tree.processes if p.id == ev.parent)
+    return ev is not ev.tree.processes[0]
+
+
 def dump(ev: ProcessEvidence) -> Process:
     """The place of the process in the tree."""
     session, group = _ids(ev)
+    adopted = _adopted(ev)  # then a session without leader is made again, and in it a group; 0 is one outside the job
     stat = ev.stat
     stop = 0
     if not ev.zombie and ev.leader.stopped is not None and ev.leader.stopped.group_stop:
@@ -87,8 +100,8 @@ def dump(ev: ProcessEvidence) -> Process:
         ev.nspid,
         ev.parent,
         tuple(NsPid(t.nstid) for t in ev.threads) if not ev.zombie else (ev.nspid,),
-        NsPid(session if session in ev.tree.by_nspid else 0),
-        NsPid(group if group in ev.tree.by_nspid or session in ev.tree.by_nspid else 0),
+        NsPid(session if adopted or session in ev.tree.by_nspid else 0),
+        NsPid(group if adopted or group in ev.tree.by_nspid or session in ev.tree.by_nspid else 0),
         stat.exit_signal,
         ev.zombie,
         stat.exit_code if ev.zombie else 0,
