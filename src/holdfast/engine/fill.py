@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _thread
 import os
+from errno import EEXIST
 from struct import Struct as Format
 
 from holdfast.errors import HoldfastError, InternalError
@@ -181,7 +182,7 @@ class Filler:
                 base = self._mapped(run.file).address + run.offset
                 size = run.pages * PAGE
                 pieces += [(int(run.start) + at, base + at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)]
-            jobs = [_Job(_copy, fd, pieces[k::2]) for k in (0, 1)]
+            jobs = [_Job(_copy, fd, pid, pieces[k::2]) for k in (0, 1)]
             errors: list[BaseException] = []
             for job in jobs:
                 try:
@@ -257,7 +258,7 @@ def _close(hand: Hand, fd: int) -> None:
     hand.run(program)
 
 
-def _copy(fd: int, pieces: Sequence[tuple[int, int, int]]) -> None:
+def _copy(fd: int, pid: int, pieces: Sequence[tuple[int, int, int]]) -> None:
     room = buffer(COPY.size)
     address = addressof(room)
     for to, source, size in pieces:
@@ -268,6 +269,10 @@ def _copy(fd: int, pieces: Sequence[tuple[int, int, int]]) -> None:
                 ptrace.ioctl(fd, UFFDIO_COPY, address)
                 done = size
             except OSError as e:
+                if e.errno == EEXIST:  # a page is there already, whoever made it: it is written over
+                    ptrace.transfer(pid, True, source + done, [(to + done, PAGE)])
+                    done += PAGE
+                    continue
                 copied = COPY.unpack_from(room)[4]
                 if e.errno != 11 or copied <= 0:  # EAGAIN: part was copied
                     raise
