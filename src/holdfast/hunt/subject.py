@@ -157,7 +157,13 @@ class Subject:
         if line.call in ("exit", "exit_group"):
             grip.send(number, args, slot)
             del grips[tid]
-            _until(lambda: _state(tid) in "XZ", tid, "does not end")
+            try:
+                _until(lambda: _state(tid) in "XZ", tid, "does not end")
+            except TargetChanged:
+                if os.path.exists(f"/proc/{tid}"):
+                    raise
+            if tid == self.pid and len(os.listdir(f"/proc/{tid}/task")) == 1:
+                raise _died(tid, "it ended itself")
             return Seen(0), placed.at
         result = grip.call(number, args, slot)
         if line.call in TASK_MAKERS and result > 0:
@@ -330,9 +336,13 @@ class _Grip:
         return value - (1 << 64) if value >> 63 else value
 
     def send(self, number: int, args: tuple[int, ...], slot: int) -> None:
-        self._enter(number, args, slot)
+        # Not from inside the call: whoever is let go there has TIF_SIGPENDING set (kernel/ptrace.c: __ptrace_unlink), and a wait that
+        # is never restarted would say EINTR at once.
+        regs = Registers(ptrace.get_registers(self.tid))
+        regs.enter_gate(number, args, slot)
+        ptrace.set_registers(self.tid, regs.pack())
         self.held = False
-        ptrace.request(ptrace.DETACH, self.tid)
+        ptrace.request(ptrace.DETACH, self.tid, 0, self.signal)
 
     def leave(self) -> None:
         if not self.held:

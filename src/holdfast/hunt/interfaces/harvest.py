@@ -9,6 +9,7 @@ a constant that is added to the installed headers is there at the next start.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -112,10 +113,11 @@ def of_folder(*folders: str) -> Constants:
     """
     names = sorted(_names(folders))
     stamp = _stamp(folders, names)
-    kept = os.path.join(cache.folder("headers"), f"constants-{FORM}-{stamp}.tsv")
+    kept = _place(f"constants-{FORM}-{stamp}.tsv")
     try:
-        with open(kept, encoding="utf-8") as file:
-            return Constants(parsed(file.read()))
+        with open(kept or os.devnull, encoding="utf-8") as file:
+            if text := file.read():
+                return Constants(parsed(text))
     except FileNotFoundError:
         pass
 
@@ -129,8 +131,21 @@ def of_folder(*folders: str) -> Constants:
         return None
 
     found = _read(source, names)
-    cache.write(kept, written(found).encode())
+    if kept:
+        cache.write(kept, written(found).encode())
     return found
+
+
+def _place(name: str) -> str:
+    # where something may be kept; in a sandbox nothing can, and headers are read again
+    try:
+        folder = cache.folder("headers")
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES):
+            raise
+        return ""
+    path = os.path.join(folder, name)
+    return path if os.path.exists(path) or os.access(folder, os.W_OK) else ""
 
 
 def of_package() -> Constants:

@@ -153,12 +153,12 @@ class Reader:
                 if constant not in numbers:
                     numbers[constant], home[constant] = number, name
             layout.learn(text)
-        macros = {**self.named, **{name: macro for name, macro in self.macros.items() if macro.header}}
+        macros = {**self.named, **{name: macro for name, macro in self.macros.items() if name in self.named}}
         for name, macro in macros.items():
             if macro.arguments is None and macro.text and name not in numbers:
                 value = self._value(macro.text, numbers, layout, name)
                 if value is not None:
-                    numbers[name], home[name] = value, macro.header
+                    numbers[name], home[name] = value, self.named[name].header  # where it was first: another may repeat it
         return {name: (value, home[name]) for name, value in numbers.items()}
 
     def _value(self, text: str, numbers: dict[str, int], layout: Layout | None, name: str = "") -> int | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from holdfast.hunt.interfaces.harvest import Ask, Constants
 
-MACHINERY = ("harvest", "headers", "layout", "registry", "script", "values")
+MACHINERY = ("harvest", "headers", "layout", "registry", "script", "sockobjects", "sockvalues", "values")
 """What stands in the folder and is no table."""
 
 

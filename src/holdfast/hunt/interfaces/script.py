@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _WORDS = re.compile(r"<\d+:[^<>]*>(?:\s*<\d+:[^<>]*>)*")
 _WORD = re.compile(r"<(\d+):([^<>]*)>")
-_TOKEN = re.compile(r"""(?P<data>b'(?:[^'\\]|\\.)*')|(?<![$\w])(?P<names>[A-Z][A-Z0-9_]*\b(?:\|\w+\b)*)(?![=:])""")
+_TOKEN = re.compile(r"""(?P<data>b'(?:[^'\\]|\\.)*')|(?<![$\w])(?P<names>_{0,2}[A-Z][A-Z0-9_]*\b(?:\|\w+\b)*)(?![=:])""")
 
 
 class Row(Record):

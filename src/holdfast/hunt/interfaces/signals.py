@@ -270,8 +270,8 @@ def _children(script: Script) -> Iterator[Row]:
     yield Row("zombie.nested", nested, "grand: exit_group(5)", "", "child: wait4($grand, [4], WNOHANG, 0)")
     yield Row("zombie.both", nested, "grand: exit_group(5) ; child: exit_group(6)", info, STATUS)
     yield Row("zombie.held-in-group", f"{CHILD} ; setpgid($child, $child)", "child: exit_group(1)", info, f"kill($child, 0) ; {STATUS}")
-    for name in (0, "SIGUSR1", "SIGCHLD", 40):
-        make = f"{ALL} ; child = clone({name}, 0, 0, 0, 0)"
+    for last in (0, "SIGUSR1", "SIGCHLD", 40):
+        make = f"{ALL} ; child = clone({last}, 0, 0, 0, 0)"
         goes = f"{TAKE} ; wait4($child, [4], WNOHANG|__WALL, 0)"
-        yield Row(f"exit-signal.{name}", ALL, f"child = clone({name}, 0, 0, 0, 0)", "", f"child: exit_group(3) ; {goes}")
-        yield Row(f"exit-signal.{name}.zombie", make, "child: exit_group(3)", "rt_sigpending([8], 8)", goes)
+        yield Row(f"exit-signal.{last}", ALL, f"child = clone({last}, 0, 0, 0, 0)", "", f"child: exit_group(3) ; {goes}")
+        yield Row(f"exit-signal.{last}.zombie", make, "child: exit_group(3)", "rt_sigpending([8], 8)", goes)

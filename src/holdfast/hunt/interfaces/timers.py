@@ -2,8 +2,8 @@
 
 Times are long enough that their high bytes stand still: getters look at those.
 
-Source:  linux/time.h, asm-generic/siginfo.h, linux/prctl.h; setitimer(2), alarm(2), timer_create(2), timer_settime(2), timer_getoverrun(2), sigevent(3type),
-         PR_TIMER_CREATE_RESTORE_IDS(2const)
+Source:  linux/time.h, asm-generic/siginfo.h, linux/prctl.h; setitimer(2), alarm(2), timer_create(2), timer_settime(2),
+         timer_getoverrun(2), sigevent(3type), PR_TIMER_CREATE_RESTORE_IDS(2const)
 """
 
 from __future__ import annotations
@@ -105,10 +105,10 @@ def _timers(script: Script) -> Iterator[Row]:
                 arrives = "" if how in ("SIGEV_NONE", "SIGEV_THREAD") else f" ; {who}{WAIT}"
                 yield Row(name, create, state, LOOK, f"{soon}{arrives} ; {LOOK}")
     yield Row("event.none-given", f"{AREA} ; {ALL}", f"timer_create(CLOCK_MONOTONIC, 0, id:[4]) ; {armed}", LOOK, f"{soon} ; {WAIT}")
-    for value in (0, 1, 0xFFFFFFFFFFFFFFFF):
-        event = _event("SIGEV_SIGNAL", value=value)
+    for data in (0, 1, 0xFFFFFFFFFFFFFFFF):
+        event = _event("SIGEV_SIGNAL", value=data)
         yield Row(
-            f"event.value={value:#x}",
+            f"event.value={data:#x}",
             f"{AREA} ; {ALL}",
             f"timer_create(CLOCK_MONOTONIC, {event}, id:[4]) ; {armed}",
             LOOK,
@@ -173,9 +173,12 @@ def _timers(script: Script) -> Iterator[Row]:
     # clocks of others: ~pid << 3 | which (include/linux/posix-timers_types.h); 2 is the time that the scheduler counts
     for who, base in {"own": 0, "own-thread": 4}.items():
         for which in (0, 1, 2):
-            clock = -8 + base + which
             yield Row(
-                f"cpu.{who}.{which}", f"{AREA} ; {ALL}", f"timer_create({clock}, {_event('SIGEV_SIGNAL')}, id:[4]) ; {armed}", LOOK, LOOK
+                f"cpu.{who}.{which}",
+                f"{AREA} ; {ALL}",
+                f"timer_create({base + which - 8}, {_event('SIGEV_SIGNAL')}, id:[4]) ; {armed}",
+                LOOK,
+                LOOK,
             )
     yield Row(
         "child",
