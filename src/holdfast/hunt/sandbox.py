@@ -92,7 +92,7 @@ def run(function: Callable[..., Any], *args: Any, how: Sandbox | None = None) ->
     if keeper == 0:
         os.close(answer_out)
         os.close(lifeline)
-        _leave(lambda: inhabit(how or Sandbox(), lambda: _answer(answer_in, function, args), held, answer_in))
+        _leave(lambda: inhabit(how or Sandbox(), lambda _: _answer(answer_in, function, args), held, answer_in))
     os.close(answer_in)
     os.close(held)
     try:
@@ -146,10 +146,11 @@ def _leave(body: Callable[[], int]) -> NoReturn:
     raise AssertionError("unreachable")
 
 
-def inhabit(how: Sandbox, body: Callable[[], None], lifeline: int, said: int) -> int:
+def inhabit(how: Sandbox, body: Callable[[Sequence[str]], None], lifeline: int, said: int) -> int:
     """Become the keeper of a new sandbox in which `body` is called; its exit code when all inside has ended, 128 + n after signal n.
 
-    Shape:   `lifeline`: when its other end closes, the sandbox ends; `said`: where one line of JSON goes if the sandbox cannot be built
+    Shape:   `body` is told which limits could not be set: memory, tasks; `lifeline`: when its other end closes, the sandbox ends;
+             `said`: where one line of JSON goes if the sandbox cannot be built
     Needs:   to be a process without threads and children; it is changed for ever
     """
     try:
@@ -225,7 +226,7 @@ def _write_maps(target: int, user: int, group: int, go: int, done: int) -> int:
     return 0
 
 
-def _init(how: Sandbox, body: Callable[[], None], alive: int, said: int, missing: Sequence[str]) -> int:
+def _init(how: Sandbox, body: Callable[[Sequence[str]], None], alive: int, said: int, missing: Sequence[str]) -> int:
     _syscall("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     ready = select.poll()
     ready.register(alive, 0)
@@ -251,7 +252,7 @@ def _init(how: Sandbox, body: Callable[[], None], alive: int, said: int, missing
     inhabitant = os.fork()
     if inhabitant == 0:
         os.close(alive)
-        _leave(lambda: _called(body))
+        _leave(lambda: _called(body, missing))
     _close_all_but((alive,))
     while True:
         pid, status = os.waitpid(-1, 0)
@@ -260,8 +261,8 @@ def _init(how: Sandbox, body: Callable[[], None], alive: int, said: int, missing
             return code if code >= 0 else 128 - code
 
 
-def _called(body: Callable[[], None]) -> int:
-    body()
+def _called(body: Callable[[Sequence[str]], None], missing: Sequence[str]) -> int:
+    body(missing)
     return 0
 
 

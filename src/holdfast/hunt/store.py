@@ -143,6 +143,11 @@ class Store:
         row = self._db.execute("SELECT id, options, ended_ns FROM campaigns ORDER BY id DESC LIMIT 1").fetchone()
         return (int(row[0]), json.loads(row[1])) if row and row[2] is None else None
 
+    def options(self, campaign: int) -> dict[str, Any]:
+        """What a campaign was begun with."""
+        row = self._db.execute("SELECT options FROM campaigns WHERE id = ?", (campaign,)).fetchone()
+        return dict(json.loads(row[0])) if row else {}
+
     def last(self) -> int:
         """The number of the last campaign; 0 where there is none."""
         return int(self._db.execute("SELECT coalesce(max(id), 0) FROM campaigns").fetchone()[0])

@@ -52,7 +52,8 @@ TABLES = "holdfast.hunt.worker:tables"
 class Crew(Record):
     """What a worker is started with.
 
-    Shape:   `rounds`: who runs rounds, `module:name`, called with an engine and a folder; `tables`: who lists recipes, `module:name`
+    Shape:   `rounds`: who runs rounds, `module:name`, called with an engine, a folder, and
+             whether the kernel's structs can be read; `tables`: who lists recipes, `module:name`
     """
 
     how: sandbox.Sandbox = sandbox.Sandbox()
@@ -97,6 +98,7 @@ class Worker:
         its.close()
         os.close(held)
         self._socket, self._buffer = ours, b""
+        self._init = -1
         self.missing: tuple[str, ...] = ()
 
     def fileno(self) -> int:
@@ -154,6 +156,8 @@ class Worker:
                 return None
         self._buffer = rest
         message: dict[str, Any] = json.loads(line)
+        if "ready" in message:
+            self._watch_init()
         if "cannot" in message:
             raise sandbox.lacks(message)
         if "error" in message:
@@ -161,6 +165,14 @@ class Worker:
         if "raised" in message:
             raise Died(message["raised"])
         return message
+
+    # The init outlives a keeper that somebody killed by a moment: end() waits for it too.
+    def _watch_init(self) -> None:
+        try:
+            with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as f:
+                self._init = os.pidfd_open(int(f.read().split()[0]))
+        except (OSError, IndexError):
+            self._init = -1  # it is gone already, or the kernel has no such file (CONFIG_PROC_CHILDREN)
 
     def last_words(self) -> str:
         """How it ended, as far as that is known: waits for the end."""
@@ -179,6 +191,8 @@ class Worker:
             code = self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             return None
+        if self._init >= 0 and not select.select([self._init], [], [], END_S)[0]:
+            return None
         cgroup.forget(self._process.pid)
         return code if code >= 0 else 128 - code
 
@@ -187,9 +201,10 @@ class Worker:
         if self.end() is None:
             self._process.returncode = -9  # given up: what hangs in the kernel is not waited for
         self._socket.close()
-        if self._log >= 0:
-            os.close(self._log)
-            self._log = -1
+        for fd in (self._log, self._init):
+            if fd >= 0:
+                os.close(fd)
+        self._log = self._init = -1
 
 
 def main() -> None:
@@ -199,7 +214,11 @@ def main() -> None:
     for fd in (order["said"], order["held"]):
         os.set_inheritable(fd, False)
     line = socket.socket(fileno=order["said"])
-    os._exit(sandbox.inhabit(how, lambda: _serve(line, order["rounds"], order["tables"]), order["held"], order["said"]))
+    os._exit(
+        sandbox.inhabit(
+            how, lambda missing: _serve(line, missing, order["rounds"], order["tables"], not how.user), order["held"], order["said"]
+        )
+    )
 
 
 def _named(text: str) -> Any:
@@ -207,7 +226,8 @@ def _named(text: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _serve(line: socket.socket, rounds: str, tables: str) -> None:
+# In a user namespace nobody may read the kernel's memory: that oracle is then left out.
+def _serve(line: socket.socket, missing: Sequence[str], rounds: str, tables: str, kernel_state: bool) -> None:
     runners: dict[str, Any] = {}
     os.makedirs(FOLDER, exist_ok=True)
     sandbox.adopt_orphans()
@@ -215,7 +235,7 @@ def _serve(line: socket.socket, rounds: str, tables: str) -> None:
     def say(message: dict[str, Any]) -> None:
         line.sendall(json.dumps(message).encode() + b"\n")
 
-    say({"ready": []})
+    say({"ready": list(missing)})
     there = {folder: frozenset(_entries(folder)) for folder in LEAVINGS}
     with line.makefile("rb") as orders:
         for order in map(json.loads, orders):
@@ -234,7 +254,7 @@ def _serve(line: socket.socket, rounds: str, tables: str) -> None:
                 if engine not in runners:
                     folder = f"{FOLDER}/{len(runners)}"
                     os.mkdir(folder)
-                    runners[engine] = _runner(_named(rounds), engine, folder)
+                    runners[engine] = _runner(_named(rounds), engine, folder, kernel_state)
                 round_ = runners[engine].run(recipe)
                 tidy(there)
                 say({"round": told(round_)})
@@ -253,11 +273,11 @@ def _serve(line: socket.socket, rounds: str, tables: str) -> None:
         runner.close()
 
 
-def _runner(factory: Any, engine: str, folder: str) -> Any:
+def _runner(factory: Any, engine: str, folder: str, kernel_state: bool) -> Any:
     from holdfast.hunt.engines.registry import engine_of  # here, after the sandbox is built: an engine may look around
 
     try:
-        return factory(engine_of(engine), folder)
+        return factory(engine_of(engine), folder, kernel_state)
     except HoldfastError as error:
         raise _CannotWork(error.parts()) from error
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Fake:
     """Runs no subject: pause hangs, exit dies, getpid raises, fork leaves children, socket leaves a file, anything else is kept."""
 
-    def __init__(self, engine: Engine, folder: str) -> None:
+    def __init__(self, engine: Engine, folder: str, kernel_state: bool) -> None:
         self.engine, self.folder = engine, folder
 
     def run(self, recipe: Recipe) -> Round:

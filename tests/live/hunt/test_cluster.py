@@ -57,13 +57,24 @@ def address(tmp_path: Path) -> Iterator[str]:
     script.write_text(CLUSTER)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONWARNINGS": "ignore"}
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdout, process.stdin:
         yield process.stdout.readline().decode().strip()
     assert process.wait(PATIENCE_S) == 0
+    # multiprocessing's tracker goes a moment later
+    while True:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            break
 
 
 class Killing(Progress):
@@ -100,7 +111,7 @@ def test_every_round_is_there_once_although_a_worker_was_killed(address: str) ->
         assert progress.killed == 1
         rounds = list(store.rounds(number))
         assert sorted(r.key for r in rounds) == sorted(r.key for r in recipes)
-        assert [r.verdict for r in rounds] == ["kept"] * 60
+        assert {(r.verdict, r.said) for r in rounds} == {("kept", "")}
 
 
 def test_a_round_that_goes_wrong_leaves_the_cluster_alone(address: str) -> None:
