@@ -172,6 +172,10 @@ class Subject:
             self.names[line.result] = result
         return Seen(result, self._data(tid, placed.rooms)), placed.at
 
+    def returned(self, tid: int) -> int:
+        """What the line that a task was left in has returned; NOT_BACK while it waits."""
+        return self._word(tid, self.blocked[tid][1])
+
     def _word(self, tid: int, address: int) -> int:
         return int.from_bytes(ptrace.read_memory(tid, address, 8), "little", signed=True)
 
