@@ -55,6 +55,13 @@ class Span(click.ParamType[float]):
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these interfaces, or names of recipes. May be repeated.")
 @click.option("--points", is_flag=True, help="Also with the checkpoint at every other point of each recipe whose state is seen.")
 @click.option("--pairs", type=click.IntRange(min=0), default=0, help="How many combinations are drawn, rarely tried ones first.")
+@click.option(
+    "--shrink",
+    type=click.Choice(("none", "drawn", "all")),
+    default="drawn",
+    show_default=True,
+    help="Find the least recipe of what only combinations and other points show, or of every loss.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drawn combinations.")
 @click.option("--budget", type=Span(), default=None, help="How long it may take, such as 10m; what is left is done by --resume.")
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Rounds at a time.  [default: processors, at most 4]")
@@ -109,7 +116,7 @@ def _place() -> str:
 
 def _campaign(given: dict[str, Any], store: Store) -> int:
     # each command pays for its own imports only
-    from holdfast.hunt import campaign, cgroup
+    from holdfast.hunt import campaign, cgroup, corpus, least
     from holdfast.hunt.deny import denied, refusal
     from holdfast.hunt.interfaces.registry import chosen
     from holdfast.hunt.worker import crew_for
@@ -136,7 +143,11 @@ def _campaign(given: dict[str, Any], store: Store) -> int:
     try:
         with _progress(given) as progress:
             deadline = began + given["budget"] if given["budget"] else None
-            left = hunt.run(_stages(hunt, plan, recipes, failed), pool, progress, deadline)
+            old = [] if replayed else chosen(corpus.load(), plan.only)
+            left = hunt.run(_stages(hunt, plan, recipes, failed, old), pool, progress, deadline)
+            if not left:
+                for round_ in least.find(hunt.rounds(), engines, pool, given["shrink"], deadline, progress.tick):
+                    store.add(number, round_)
     except KeyboardInterrupt:
         output.story(f"stopped; what was done is in {store.path}, and holdfast hunt --resume goes on")
         return 130
@@ -207,7 +218,11 @@ def _progress(given: dict[str, Any]) -> Progress:
     return Progress(Tally(given["budget"] or 0.0), sys.stderr, output.story)
 
 
-def _stages(hunt: Campaign, plan: Plan, recipes: Sequence[Recipe], failed: Sequence[Recipe]) -> Iterator[Iterable[Task]]:
+def _stages(
+    hunt: Campaign, plan: Plan, recipes: Sequence[Recipe], failed: Sequence[Recipe], old: Sequence[Recipe]
+) -> Iterator[Iterable[Task]]:
+    if old:
+        yield hunt.order(old)
     yield hunt.order(recipes, failed)
     if plan.points:
         yield hunt.order(list(hunt.points()))

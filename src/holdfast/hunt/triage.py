@@ -22,7 +22,7 @@ from holdfast.report.result import Case, Evidence, Report, Result, Word, worst_f
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from holdfast.drift.ledger import Ledger
     from holdfast.hunt.recipe import Recipe
@@ -87,6 +87,12 @@ def report(
 def cases(rounds: Iterable[Round], ledger: Ledger | None = None) -> tuple[Case, ...]:
     """The cases of rounds, worst first."""
     return _cases(list(rounds), ledger)[0]
+
+
+def least_of(rounds: Iterable[Round]) -> Iterator[tuple[str, tuple[str, ...], Round]]:
+    """Of each loss: the engine, the signatures that it is known by, and its least round; in the order of cases as they were found."""
+    for group in _group(r for r in rounds if r.verdict == "lost"):
+        yield group.engine, tuple(group.keys), group.rounds[0]
 
 
 def _cases(rounds: list[Round], ledger: Ledger | None) -> tuple[tuple[Case, ...], dict[tuple[str, str], str]]:
