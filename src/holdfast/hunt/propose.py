@@ -72,7 +72,7 @@ def write(place: str, rounds: Iterable[Round], book: Ledger | None = None) -> li
         if tag is not None:
             files[f"tags/{case.id}.json"] = json.dumps(tag.plain(), indent=2, sort_keys=True) + "\n"
             asks.append(f"tag {tag.fact('runtime')}: tags/{case.id}.json")
-        elif f.verdict != "flaky":
+        elif f.verdict == "lost":
             asks.append("no tag: no key names this state alone, and one on the object would condemn all of its users")
         if f.fact("ledger") and not wanted:
             asks.append(f"fix it: {f.fact('ledger')}")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holdfast.hunt.verdict import Proof, Round
 
 FOUND = ("lost", "failed", "flaky")
+JOIN = " + "  # between the interfaces of a combination, as hunt/draw.py joins them
 WORDS: tuple[Word, ...] = (
     Word("lost", "fail", "gone after the restore without a word"),
     Word("failed", "fail", "the engine said no in the middle, or what came back died"),
@@ -75,13 +76,27 @@ def report(
     listed = list(rounds)
     cases, owners = _cases(listed, ledger)
     results = [
-        Result(r.interface, r.recipe, r.engine, r.verdict, line(r.said or _warned(r), 500), owners.get((r.engine, r.key), ""), r.took_ns)
-        for r in sorted(listed, key=lambda r: (r.interface, r.recipe, r.engine))
+        Result(
+            group_of(r.interface),
+            r.recipe,
+            r.engine,
+            r.verdict,
+            line(r.said or _warned(r), 500),
+            owners.get((r.engine, r.key), ""),
+            r.took_ns,
+        )
+        for r in sorted(listed, key=lambda r: (group_of(r.interface), r.recipe, r.engine))
     ]
     versions = sorted({(r.engine, r.version) for r in listed})
     known = {**(facts or {}), **{engine: version for engine, version in versions if version and version not in engine}}
     kernels = ", ".join(sorted({r.kernel for r in listed}))
     return Report("hunt", "What checkpoint/restart loses", WORDS, tuple(results), cases, kernels, tuple(known.items()), tuple(gaps))
+
+
+def group_of(interface: str) -> str:
+    """Where a reader looks for a recipe: its interface; combinations of as many parts stand together."""
+    parts = interface.count(JOIN) + 1
+    return f"combinations of {parts}" if parts > 1 else interface
 
 
 def cases(rounds: Iterable[Round], ledger: Ledger | None = None) -> tuple[Case, ...]:

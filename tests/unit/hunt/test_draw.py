@@ -42,7 +42,7 @@ def body(r: Recipe | None) -> list[str]:
 def test_states_come_together_on_one_object() -> None:
     assert body(merged((KEEPALIVE, APPEND), True)) == [
         "name setsockopt/SO_KEEPALIVE & fcntl/O_NONBLOCK",
-        "interface setsockopt + fcntl",
+        "interface fcntl + setsockopt",
         "make fd = socket(AF_INET=2, SOCK_STREAM=1, 0)",
         r"state setsockopt($fd, SOL_SOCKET=1, SO_KEEPALIVE=9, b'\x01\x00\x00\x00', 4)",
         "state fcntl($fd, F_SETFL=4, 2048)",
@@ -55,7 +55,7 @@ def test_states_come_together_on_objects_of_their_own() -> None:
     made = merged((KEEPALIVE, SEMAPHORE), False)
     assert body(made) == [
         "name setsockopt/SO_KEEPALIVE + eventfd/EFD_SEMAPHORE",
-        "interface setsockopt + eventfd",
+        "interface eventfd + setsockopt",
         "make fd = socket(AF_INET=2, SOCK_STREAM=1, 0)",
         "make fd_2 = eventfd2(3, 0)",
         r"state setsockopt($fd, SOL_SOCKET=1, SO_KEEPALIVE=9, b'\x01\x00\x00\x00', 4)",

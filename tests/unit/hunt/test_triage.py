@@ -7,7 +7,7 @@ import json
 import pytest
 
 from holdfast.drift import ledger
-from holdfast.hunt import triage
+from holdfast.hunt import draw, triage
 from holdfast.hunt.recipe import Recipe
 from holdfast.hunt.verdict import Proof, Round
 from holdfast.prog.text import parse_line
@@ -171,3 +171,9 @@ def test_the_order_of_rounds_does_not_matter() -> None:
 def test_a_round_of_an_older_form_is_still_told() -> None:
     (case,) = triage.cases([lost("i/a", proof("a.x")).replace(text="???")])
     assert (case.finding.subject, case.finding.fact("tags")) == ("a.x", "")
+
+
+def test_combinations_stand_together_and_are_joined_as_they_are_drawn() -> None:
+    assert triage.JOIN == draw.JOIN
+    groups = ["eventfd", "eventfd + umask", "fcntl + umask", "a + b + c"]
+    assert [triage.group_of(g) for g in groups] == ["eventfd", "combinations of 2", "combinations of 2", "combinations of 3"]
