@@ -154,7 +154,10 @@ def merged(parts: Sequence[Recipe], shared: bool) -> Recipe | None:
         return None  # the same as without
     joint = SAME if count else JOIN
     made = made.replace(
-        name=joint.join(p.name for p in ordered), interface=JOIN.join(p.interface for p in ordered), point=None, inside=False
+        name=joint.join(p.name for p in ordered),
+        interface=JOIN.join(sorted(p.interface for p in ordered)),
+        point=None,
+        inside=False,
     )
     return made if len(made.lines) <= MOST_LINES and whole(made) and not _conflict(made) else None
 

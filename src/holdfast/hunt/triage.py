@@ -122,8 +122,8 @@ def _cases(rounds: list[Round], ledger: Ledger | None) -> tuple[tuple[Case, ...]
     return worst_first(found), owners
 
 
-def _warned(r: Round) -> str:
-    return next((value for key, value in r.facts if key == "warned"), "")
+def _note(r: Round) -> str:
+    return line(r.said or next((value for key, value in r.facts if key == "warned"), ""), 500)
 
 
 def _group(rounds: Iterable[Round]) -> list[_Grouped]:
