@@ -81,7 +81,7 @@ def report(
             r.recipe,
             r.engine,
             r.verdict,
-            line(r.said or _warned(r), 500),
+            _note(r),
             owners.get((r.engine, r.key), ""),
             r.took_ns,
         )
