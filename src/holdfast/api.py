@@ -27,15 +27,23 @@ if TYPE_CHECKING:
     Path = str | bytes | PathLike[str]
 
 
-def dump(pid: int, image: Path, *, leave_running: bool = False, options: Options | None = None) -> Dumped:
+def dump(
+    pid: int,
+    image: Path,
+    *,
+    leave_running: bool = False,
+    options: Options | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dumped:
     """Save the tree below `pid` to a new image; without `leave_running` the tree is ended once its state is copied.
 
+    Shape:   `progress` is told how many bytes of memory are copied, of how many, while that lasts; it may raise, and nothing has happened
     Raises:  refused.dump: something has no C/R part: all reasons at once, nothing was touched
              target_changed.*: the tree changed or died; kernel_lacks.*: this user may not; usage.*: the call is wrong
     """
     from holdfast.engine import dump as engine  # only who dumps pays for it
 
-    return engine.dump(pid, os.fspath(image), leave_running=leave_running, options=options)
+    return engine.dump(pid, os.fspath(image), leave_running=leave_running, options=options, progress=progress)
 
 
 class Restored(Record):

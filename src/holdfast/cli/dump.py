@@ -52,7 +52,8 @@ def main(words: Sequence[str]) -> int:
     if against := at_dump.refusals(pid):
         tags = output.count(len(against), "discovered tag")
         raise Refused("discovered", f"pid {pid} cannot be dumped: {tags} against it", refusals=against)
-    done = dump(pid, given.values["output"], leave_running=given.flag("leave-running"), options=options)
+    with output.Bar("dumping") as bar:
+        done = dump(pid, given.values["output"], leave_running=given.flag("leave-running"), options=options, progress=bar)
     return output.say(output.Answer("dump", done.admission.verdict, facts(pid, done), lines), given.flag("json"))
 
 

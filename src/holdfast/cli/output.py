@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 COLOURS = {"OK": "32", "LOSSY": "33", "UNKNOWN": "33", "REFUSED": "31"}
 LONG_S = 0.4  # work that takes longer gets a bar
+FRAME_S = 0.1  # between two pictures of a bar
 
 
 class Unread(Exception):
@@ -215,13 +216,17 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 class Bar:
-    """A progress bar on a terminal for work that turns out to be long; call it with (done, total)."""
+    """A progress bar on a terminal for work that turns out to be long; call it with (done, total).
+
+    It never waits for the terminal: who reads it may be in the tree that stands still.
+    """
 
     def __init__(self, what: str) -> None:
         self._what, self._began = what, time.monotonic()
         self._shown: Any = None
         self._task: Any = None
         self._off = not sys.stderr.isatty()
+        self._next = 0.0
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` is done."""
@@ -232,10 +237,15 @@ class Bar:
             from rich.console import Console
             from rich.progress import Progress
 
-            self._shown = Progress(console=Console(stderr=True), transient=True)
+            if not _takes(sys.stderr.fileno()):
+                return
+            self._shown = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
             self._shown.start()
             self._task = self._shown.add_task(self._what, total=total)
         self._shown.update(self._task, completed=done, total=total)
+        if time.monotonic() >= self._next and _takes(sys.stderr.fileno()):
+            self._shown.refresh()
+            self._next = time.monotonic() + FRAME_S
 
     def __enter__(self) -> Self:
         return self
@@ -243,3 +253,11 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         if self._shown is not None:
             self._shown.stop()
+
+
+def _takes(fd: int) -> bool:
+    import select  # part of the interpreter; only a bar asks
+
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))

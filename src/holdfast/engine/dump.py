@@ -58,9 +58,18 @@ class Dumped(Record):
     how: str  # `twin` or `copy`
 
 
-def dump(pid: int, image: str | bytes, *, leave_running: bool = False, options: Options | None = None, sync: bool = True) -> Dumped:
+def dump(
+    pid: int,
+    image: str | bytes,
+    *,
+    leave_running: bool = False,
+    options: Options | None = None,
+    sync: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dumped:
     """Dump the tree whose first process is `pid`.
 
+    Shape:   `progress` is told how many bytes of memory are copied, of how many, while that lasts; it may raise, and nothing has happened
     Needs:   the right to trace every task of the tree
     Raises:  refused.*: something in it has no C/R part; nothing was touched
              target_changed.*: it died or could not be stopped
@@ -72,6 +81,7 @@ def dump(pid: int, image: str | bytes, *, leave_running: bool = False, options: 
     began = time.monotonic_ns()
     with Writer(image, sync=sync) as writer:
         work = _Work(pid, writer, leave_running, options)
+        work.pages.progress = progress
         unseen.prepare(options)
         try:
             work.hold()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import select
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,3 +125,41 @@ def test_counts() -> None:
         "0 files",
         "2 processes",
     ]
+
+
+def test_a_bar_never_waits_for_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty()
+    os.set_blocking(writer, False)
+    try:
+        while select.select([], [writer], [], 0)[1]:  # nobody reads: it fills up
+            try:
+                os.write(writer, b"x" * 4096)
+            except BlockingIOError:
+                break
+        os.set_blocking(writer, True)
+        with open(writer, "w", closefd=False) as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            monkeypatch.setattr(output, "LONG_S", 0.0)
+            with output.Bar("dumping") as bar:
+                for done in range(100):
+                    bar(done, 100)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty()
+    try:
+        with open(writer, "w", closefd=False) as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            monkeypatch.setattr(output, "LONG_S", 0.0)
+            with output.Bar("dumping") as bar:
+                bar(1, 4)
+            terminal.flush()
+        shown = os.read(reader, 1 << 16).decode()
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert "dumping" in shown
+    assert "25%" in shown
