@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.cli.bundle import Other, Part, Place
 
-OTHERS = ("struct", "_ctypes", "types", "blake3", "blake3.blake3")  # that commands import; where they are takes longer than they do
+OTHERS = ("struct", "_ctypes", "types", "mmap", "blake3", "blake3.blake3")  # that commands import; where they are takes longer than they do
 SMALL = 300  # bytes of code: from here on fetching a function that is not called costs more than reading it
 CO_OPTIMIZED = 1  # a function, not a class or a module (Python, inspect.CO_OPTIMIZED)
 
