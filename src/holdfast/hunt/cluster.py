@@ -17,12 +17,12 @@ import queue
 import threading
 import time
 
-from holdfast.errors import KernelLacks, UsageError
+from holdfast.errors import HoldfastError, KernelLacks, UsageError
 from holdfast.hunt import cgroup
 from holdfast.hunt.pool import gone
 from holdfast.hunt.sandbox import Sandbox
 from holdfast.hunt.store import round_of
-from holdfast.hunt.worker import START_S, Crew, Died, Worker
+from holdfast.hunt.worker import START_S, Crew, Died, Worker, error_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class Cluster:
         future.add_done_callback(self._ended.put)
 
     def wait(self, seconds: float) -> list[tuple[Task, Round]]:
-        """What has ended, waiting at most so long for it."""
+        """What has ended, waiting at most so long for it.
+
+        Raises:  kernel_lacks.sandbox, usage.engine: one of its machines can run no round
+        """
         out = []
         try:
             future = self._ended.get(timeout=seconds)
@@ -95,6 +98,8 @@ class Cluster:
             told = future.result()
             if "round" in told:
                 return task, round_of(told["round"])
+            if "error" in told:
+                raise error_of(told["error"])
             said = str(told["died"])
         else:
             # its Dask workers died, several times; or it could not be sent
@@ -117,17 +122,16 @@ _lock = threading.Lock()
 
 
 def run(crew: str, engine: str, text: str, limit_s: float) -> dict[str, Any]:
-    """One round, on this thread's own worker: the round as told() gives it, or how the worker died.
-
-    Raises:  KernelLacks, UsageError: no round can be run on this machine
-    """
+    """One round, on this thread's own worker: the round as told() gives it, how the worker died, or why none can work on this machine."""
     worker = getattr(_mine, "worker", None)
-    if worker is None or _mine.crew != crew:
-        _drop()
-        worker = _fresh(crew)
-    worker.send({"do": [engine, text]})
     try:
+        if worker is None or _mine.crew != crew:
+            _drop()
+            worker = _fresh(crew)
+        worker.send({"do": [engine, text]})
         return {"round": worker.answer(limit_s)["round"]}
+    except HoldfastError as error:
+        return {"error": error.parts()}
     except Died as death:
         words = str(death)
         _drop()

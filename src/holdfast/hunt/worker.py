@@ -161,7 +161,7 @@ class Worker:
         if "cannot" in message:
             raise sandbox.lacks(message)
         if "error" in message:
-            raise _error(message["error"])
+            raise error_of(message["error"])
         if "raised" in message:
             raise Died(message["raised"])
         return message
@@ -287,7 +287,8 @@ class _CannotWork(Exception):
     pass
 
 
-def _error(parts: dict[str, str]) -> HoldfastError:
+def error_of(parts: dict[str, str]) -> HoldfastError:
+    """The error that was told by its parts."""
     family, _, code = parts["code"].partition(".")
     cls = next((f for f in FAMILIES if f.family == family), InternalError)
     return cls(code, parts["what"], where=parts["where"], why=parts["why"], do=parts["do"])

@@ -15,7 +15,7 @@ import pytest
 from holdfast.errors import UsageError
 from holdfast.hunt.campaign import Campaign
 from holdfast.hunt.cluster import Cluster
-from holdfast.hunt.pool import Known
+from holdfast.hunt.pool import Known, Task
 from holdfast.hunt.progress import Progress, Tally
 from holdfast.hunt.recipe import Recipe
 from holdfast.hunt.sandbox import Sandbox
@@ -130,6 +130,17 @@ def test_a_round_that_goes_wrong_leaves_the_cluster_alone(address: str) -> None:
             "x/getpid.2": "failed",
             "x/dup2.3": "kept",
         }
+
+
+def test_a_cluster_that_has_not_the_engine_ends_the_campaign(address: str) -> None:
+    pool = Cluster(address, CREW, PATIENCE_S, "k")
+    try:
+        pool.give(Task(Known("criu:/nowhere/criu", "criu:1", "1"), recipe("dup2", 1)))
+        with pytest.raises(UsageError) as error:
+            pool.wait(PATIENCE_S)
+    finally:
+        pool.close()
+    assert error.value.code == "usage.engine"
 
 
 def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,8 @@ def hunt(store: Path, *words: str, expected: int | None = 0) -> dict[str, Any]:
 def eventfd(number: int) -> Recipe:
     # a count and a second descriptor: nothing more
     make, state, get, after = f"fd = eventfd2({number}, 0)", "dup2($fd, 9)", "fcntl($fd, F_GETFL=3)", "read($fd, [8])"
-    return Recipe(f"eventfd/{number}", "eventfd", *((parse_line(text),) for text in (make, state, get, after)))
+    lines = [(parse_line(text),) for text in (make, state, get, after)]
+    return Recipe(f"eventfd/{number}", "eventfd", lines[0], lines[1], lines[2], lines[3])
 
 
 def written(path: Path, *recipes: Recipe) -> str:
