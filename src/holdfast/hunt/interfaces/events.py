@@ -125,6 +125,7 @@ def _timerfds(script: Script) -> Iterator[Row]:
                 make,
                 f"timerfd_settime($fd, {flag}, {{<8:{LONG}> <8:0> <8:0> <8:1>}}, 0)",
                 look.rsplit(" ; ", maxsplit=1)[-1],
+                after,
             )
             yield Row(
                 f"{clock}.{flag}.future", make, f"timerfd_settime($fd, {flag}, {{<8:0> <8:0> <8:0x1000000000> <8:0>}}, 0)", look, after
@@ -393,7 +394,7 @@ def _fanotifies(script: Script) -> Iterator[Row]:
     for mark in script.names(
         "FAN_MARK_",
         header="linux/fanotify.h",
-        but=("FAN_MARK_ADD", "FAN_MARK_REMOVE", "FAN_MARK_FLUSH", "FAN_MARK_FILESYSTEM", "FAN_MARK_MNTNS"),
+        but=("FAN_MARK_ADD", "FAN_MARK_REMOVE", "FAN_MARK_FLUSH", "FAN_MARK_MOUNT", "FAN_MARK_FILESYSTEM", "FAN_MARK_MNTNS"),
     ):
         yield Row(f"mark.{mark}", group, f"fanotify_mark($fd, FAN_MARK_ADD|{mark}, FAN_OPEN, AT_FDCWD, b'FOLDER/d\\0')", "", acts)
         twice = (

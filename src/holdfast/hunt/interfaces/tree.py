@@ -19,11 +19,29 @@ THREADED = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVS
 THREAD = f"thread = clone({THREADED}, 0, 0, 0, 0)"
 FILE = "file = openat(AT_FDCWD, b'FOLDER/f\\0', O_RDWR|O_CREAT|O_EXCL, 420)"
 AREA = "area = mmap(0x20000000, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)"
+# flags that have rows of their own, here or in other tables, or that need what a subject has not
+ELSEWHERE = (
+    "CLONE_NEW",
+    "CLONE_VFORK",
+    "CLONE_PTRACE",
+    "CLONE_THREAD",
+    "CLONE_DETACHED",
+    "CLONE_ARGS",
+    "CLONE_PIDFD",
+    "CLONE_SIGHAND",
+    "CLONE_SETTLS",
+    "CLONE_VM",
+    "CLONE_FILES",
+    "CLONE_FS",
+    "CLONE_SYSVSEM",
+    "CLONE_IO",
+    "CLONE_AUTOREAP",
+)
 # what two processes may share, and how it shows
 SHARED = {
     "CLONE_FILES": ("close($file)", "fcntl($file, F_GETFD, 0)"),
     "CLONE_FS": ("chdir(b'FOLDER\\0')", "getcwd([64], 64)"),
-    "CLONE_FS|CLONE_FILES": ("umask(63)", "umask(0)"),
+    "CLONE_FS|CLONE_FILES": ("chdir(b'FOLDER\\0')", "getcwd([64], 64)"),
     "CLONE_VM": ("mprotect($area, 4096, PROT_READ)", "madvise($area, 4096, MADV_POPULATE_WRITE)"),
     "CLONE_VM|CLONE_SIGHAND": ("rt_sigaction(SIGUSR1, {<8:1> <8:0> <8:0> <8:0>}, 0, 8)", "rt_sigaction(SIGUSR1, 0, [32], 8)"),
     "CLONE_VM|CLONE_FILES|CLONE_FS|CLONE_SIGHAND": ("close($file)", "fcntl($file, F_GETFD, 0)"),
@@ -165,25 +183,9 @@ def _clones(script: Script) -> Iterator[Row]:
                 look,
                 f"child: {acts} ; {look}",
             )
-    other = "CLONE_NEW|CLONE_VFORK|CLONE_PTRACE|CLONE_THREAD|CLONE_DETACHED"
-    for flag in script.names(
-        "CLONE_",
-        header="linux/sched.h",
-        but=(
-            *other.split("|"),
-            "CLONE_ARGS",
-            "CLONE_PIDFD",
-            "CLONE_SIGHAND",
-            "CLONE_SETTLS",
-            "CLONE_VM",
-            "CLONE_FILES",
-            "CLONE_FS",
-            "CLONE_SYSVSEM",
-            "CLONE_IO",
-            "CLONE_AUTOREAP",
-            "CLONE_PIDFD_AUTOKILL",
-        ),
-    ):
+    for flag in script.names("CLONE_", header="linux/sched.h", but=ELSEWHERE):
+        if flag == "CLONE_PARENT":
+            continue  # by the first process: the child is no part of its tree
         yield Row(
             f"flag.{flag}",
             make,
