@@ -21,6 +21,7 @@ LACKING = {
     "landlock_file_security": OLD,
     "fanotify_mark.fsn_mark": OLD, "file_lease.link": OLD, "landlock_ruleset.access_masks": OLD | NEW, "cred_security_struct": OLD | MIDDLE,
     "k_itimer.ignored_list": OLD | MIDDLE, "thread_struct.fpu": LIVE | NEW,
+    "restart_block.poll.end_time": OLD | MIDDLE | LIVE, "restart_block.poll.tv_sec": NEW, "restart_block.poll.tv_nsec": NEW,
     "landlock_cred_security.log_subdomains_off": OLD | MIDDLE, "landlock_file_security.allowed_access": OLD,
     "signal_struct.autoreap": OLD | MIDDLE | LIVE, "sock.sk_bpf_cb_flags": OLD | MIDDLE, "sock.sk_user_frags.xa_head": OLD,
     "task_struct.io_uring_restrict": OLD | MIDDLE | LIVE, "tcp_sock.ao_info": OLD | MIDDLE | LIVE, "thread_struct.features": OLD,

@@ -22,6 +22,7 @@ import os
 import re
 import textwrap
 
+from holdfast.drift import history
 from holdfast.drift.ledger import Ledger, folder, malformed, read
 from holdfast.kernel.state.edges import WAYS
 
@@ -116,6 +117,8 @@ def predicates_text(ledger: Ledger) -> str:
         out.append("    ),\n")
     out.append(")\n\n# every field that a test reads\nSEGMENTS: tuple[str, ...] = tuple(sorted({")
     out.append("part for row in PREDICATES for parts, _, _ in row[1] for part in parts}))\n")
+    newest = max((history.version(kernel) for kernel in history.load(ledger).kernels), default=())
+    out.append(f"\n# the newest kernel that the ledger has seen\nNEWEST: tuple[int, ...] = {newest}\n")
     return "".join(out)
 
 

@@ -34,6 +34,7 @@ TOLD = {
     "mm_struct.context.pkey_allocation_map": ("task.pkeys", "mm.protection_key"),
     "sysv_sem.undo_list": ("task.sem_undo",),
     "task_struct.compat_robust_list": ("task.compat", "task.cpu.mode"),
+    "task_struct.perf_event_ctxp": ("task.cpu.debug_registers",),
     "task_struct.syscall_dispatch": ("task.syscall_dispatch",),
     "thread_struct.features": ("task.shadow_stack",),
     "thread_struct.io_bitmap": ("task.cpu.io_ports",),
@@ -50,6 +51,9 @@ TOLD_ANYWHERE = {
     "udp_sock.pending": ("sock.udp.corked",),
     "unix_sock.oob_skb": ("sock.unix.oob",),
 }
+
+# where struct user_regs_struct has what the call returned, and -ERESTART_RESTARTBLOCK (include/linux/errno.h)
+_RAX, _RESTART = slice(80, 88), ((1 << 64) - 516).to_bytes(8, "little")
 
 _reader: Any = None
 
@@ -85,7 +89,7 @@ def look(tree: TreeEvidence) -> Seen:
     except KernelLacks as cause:
         return Seen(unread=_unread(cause.why or cause.what))
     # only who may read them pays for it
-    from holdfast.kernel.state.in_use import in_use
+    from holdfast.kernel.state.in_use import in_use, unasked
     from holdfast.kernel.state.predicates import PREDICATES
 
     alive = {int(p.pid): p for p in tree.processes if not p.zombie}
@@ -93,7 +97,29 @@ def look(tree: TreeEvidence) -> Seen:
         found = in_use(reader, {str(pid): pid for pid in alive})
     except ProcessLookupError as cause:
         raise TargetChanged("died", "a process of the tree ended while its kernel structs were read", do="try again") from cause
-    return Seen(tuple((one.pid, _refusal(alive[one.pid], one)) for one in found), frozenset(_name(row[2], row[3]) for row in PREDICATES))
+    missing = unasked(reader)
+    asked = frozenset(_name(row[2], row[3]) for row in PREDICATES).difference(missing)
+    return Seen(tuple((one.pid, _refusal(alive[one.pid], one)) for one in found), asked, _unasked(missing) if missing else None)
+
+
+def waits(tree: TreeEvidence) -> None:
+    """Put beside each thread that was stopped in a wait what it goes on with, as far as this caller may see it."""
+    if tree.options.no_kernel_state or not _allowed():
+        return
+    try:
+        reader = _open()
+    except KernelLacks:
+        return  # look() says why
+    tree.sees_waits = True
+    stopped = {int(t.tid): t for p in tree.processes for t in p.threads if t.stopped is not None and t.stopped.registers[_RAX] == _RESTART}
+    if not stopped:
+        return
+    from holdfast.kernel.state.restarts import restarts  # only who was stopped in a wait pays for it
+
+    for tid, wait in restarts(reader, stopped).items():
+        thread = stopped[tid]
+        assert thread.stopped is not None
+        thread.stopped = thread.stopped.replace(restart=wait)
 
 
 def merged(refusals: Iterable[Refusal], seen: Seen) -> tuple[Refusal, ...]:
@@ -147,6 +173,11 @@ def _unread(why: str) -> Unchecked:
     from holdfast.kernel.state.predicates import PREDICATES  # how many is worth a third of a millisecond
 
     return Unchecked("state", f"whether any of {len(PREDICATES)} states is in use that only live kernel structs show", why)
+
+
+def _unasked(missing: tuple[str, ...]) -> Unchecked:
+    why = "this kernel does not say where it keeps them: no lsm_list_modules(2), no securityfs, or structs newer than this version's ledger"
+    return Unchecked("state", f"whether {', '.join(missing)} is in use", why)
 
 
 def _name(struct: str, field: str) -> str:

@@ -34,6 +34,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[InUse]:
     monkeypatch.setattr(unseen, "_allowed", lambda: True)
     monkeypatch.setattr(unseen, "_open", lambda: None)
     monkeypatch.setattr(in_use, "in_use", lambda reader, of: tuple(things) if of == {"412": 412} else ())
+    monkeypatch.setattr(in_use, "unasked", lambda reader: ())
     return things
 
 
@@ -116,3 +117,12 @@ def test_every_state_that_a_kind_tells_too_is_one_that_is_read() -> None:
 
     read = {".".join(filter(None, (row[2], row[3]))) for row in PREDICATES}
     assert {*unseen.TOLD, *unseen.TOLD_ANYWHERE} <= read
+
+
+def test_what_cannot_be_asked_here_is_no_answer(found: list[InUse], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_use, "unasked", lambda reader: ("landlock_cred_security.domain",))
+    seen = unseen.look(tree())
+    assert "landlock_cred_security.domain" not in seen.asked
+    assert "mm_struct.context.ldt" in seen.asked
+    assert seen.unread is not None
+    assert seen.unread.what == "whether landlock_cred_security.domain is in use"

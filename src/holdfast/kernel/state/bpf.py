@@ -26,6 +26,7 @@ _KINDS = (17, 31)  # BPF_PROG_TYPE_RAW_TRACEPOINT; BPF_PROG_TYPE_SYSCALL, since 
 _SLEEPABLE = 1 << 4  # what a program of the second kind must be
 _CURRENT_TASK, _PROBE_READ_KERNEL = 35, 113
 _ROOM = 1 << 16
+_LAST, _MOST = (1 << 64) - 1, 1 << 26
 
 _ATTR_ROOM = 144
 _LOAD_ATTR = struct.Struct("<IIQQIIQII")
@@ -125,6 +126,9 @@ class BpfMemory:
 
         Raises:  OSError: EFAULT, no such memory
         """
+        # what an address is worked out from may be garbage by now
+        if not 0 <= address <= _LAST - size or size > _MOST:
+            raise OSError(errno.EFAULT, f"{size} bytes at {address:#x}: {os.strerror(errno.EFAULT)}")
         if size > _ROOM:
             return b"".join(self.read(address + at, min(_ROOM, size - at)) for at in range(0, size, _ROOM))
         window = self._window

@@ -109,19 +109,46 @@ def _landlock(blob: str, walk: Walk, structs: tuple[tuple[str, ...] | None, ...]
     return _offsets[blob]
 
 
+def landlock_is_unknown() -> bool:
+    """Whether Landlock may be at work and nobody said where its parts of blobs are: after an offset was asked for."""
+    return bool(_unknown)
+
+
+_unknown: set[str] = set()
+
+
 def _landlock_offset(blob: str, walk: Walk, structs: tuple[tuple[str, ...] | None, ...]) -> int | None:
     parts = dict(zip((_SELINUX, _SMACK, _APPARMOR), structs, strict=True))
     at = 0
-    for module in active_modules():
+    modules = active_modules()
+    if not modules:
+        return _by_symbol(blob, walk)
+    for module in modules:
         if module == _LANDLOCK:
             return at
         if module in parts:
             names = parts[module]
             known = [walk.layouts.size(name) for name in names or () if walk.layouts.knows(name)]
             if names and not known:
-                walk.gaps.add(f"{blob}.security")
-                return None
+                _unknown.add(blob)
+                return _by_symbol(blob, walk)
             at += (known[0] if known else _POINTER) + _POINTER - 1 & -_POINTER
+    return None
+
+
+def _by_symbol(blob: str, walk: Walk) -> int | None:
+    # where symbols list data (CONFIG_KALLSYMS_ALL), Landlock's own record of its sizes, which have become offsets once it is at work
+    sizes, started = walk.symbols.address("landlock_blob_sizes"), walk.symbols.address("landlock_initialized")
+    try:
+        if sizes and started:
+            _unknown.discard(blob)
+            if not walk.number(started, 1):
+                return None
+            return walk.number(sizes + walk.layouts.at(f"lsm_blob_sizes.lbs_{blob}"), 4)
+    except (OSError, KeyError):
+        pass  # then nobody says
+    _unknown.add(blob)
+    walk.gaps.add(f"{blob}.security")
     return None
 
 

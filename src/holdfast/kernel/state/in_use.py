@@ -6,8 +6,10 @@ lacks is not in use.
 
 from __future__ import annotations
 
+import os
+
 from holdfast.kernel.state import addresses, credentials, descriptors, sockets, tasks
-from holdfast.kernel.state.predicates import PREDICATES
+from holdfast.kernel.state.predicates import NEWEST, PREDICATES
 from holdfast.model.record import Record
 
 TYPE_CHECKING = False
@@ -54,6 +56,29 @@ def in_use(reader: Reader, of: Mapping[str, int]) -> tuple[InUse, ...]:
         except OSError as cause:
             raise ProcessLookupError(pid) from cause
     return tuple(asking.found)
+
+
+def unasked(reader: Reader) -> tuple[str, ...]:
+    """The predicates that cannot be asked here, as `struct.field`: in_use says nothing about them, and nobody may take that for a no.
+
+    Shape:   sorted; a field that a known kernel lacks is not in use there, one that a newer kernel lacks may have another name
+    """
+    walk = reader.walk()
+    credentials.landlock_offset(walk)
+    credentials.landlock_file_offset(walk)
+    blobs = ("landlock_cred_security", "landlock_file_security") if credentials.landlock_is_unknown() else ()
+    newer = _version() > NEWEST
+    knows = walk.layouts.knows
+    return tuple(sorted({
+        f"{row[2]}.{row[3]}".rstrip(".")
+        for row in PREDICATES
+        if row[0] in blobs or (newer and not all(knows(part) for test in row[1] for part in test[0]))
+    }))  # fmt: skip
+
+
+def _version() -> tuple[int, ...]:
+    numbers = os.uname().release.split("-")[0].split(".")[:2]
+    return tuple(int("".join(c for c in number if c.isdigit()) or 0) for number in numbers)
 
 
 class _Asking:

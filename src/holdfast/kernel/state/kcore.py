@@ -66,6 +66,7 @@ class KcoreMemory:
             os.close(self._fd)
             raise
         self._starts = [start for start, _, _ in self._ranges]
+        self._found: tuple[int, int] = (0, 0)  # the process that asked, and its task
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at a kernel address.
@@ -83,19 +84,27 @@ class KcoreMemory:
         raise OSError(errno.EFAULT, f"{size} bytes at {address:#x}: {os.strerror(errno.EFAULT)}")
 
     def current(self) -> int:
-        """The address of the task_struct of the thread that asks: the task whose id in its namespace is ours, and whose namespace is ours.
+        """The address of the task_struct of the process that asks: the task whose id in its namespace is ours, and whose namespace is ours.
 
         Raises:  OSError: this kernel's symbols do not list init_task (CONFIG_KALLSYMS_ALL), or nobody is us
         """
+        number = os.getpid()
+        if self._found[0] != number:
+            self._found = (number, self._search(number))
+        return self._found[1]
+
+    def _search(self, number: int) -> int:
         # kernel memory by itself knows no structs; only this way of reading must find itself in a list
         from holdfast.kernel.state.layouts import load
         from holdfast.kernel.state.symbols import Symbols
 
         layouts = load()
-        first = Symbols().address("init_task")
+        symbols = Symbols()
+        first = symbols.address("init_task")
+        symbols.close()
         if not first:
             raise OSError(errno.ENOENT, "init_task is not in /proc/kallsyms: no CONFIG_KALLSYMS_ALL, or kernel.kptr_restrict hides it")
-        ours, number = os.stat("/proc/self/ns/pid").st_ino, os.getpid()
+        ours = os.stat("/proc/self/ns/pid").st_ino
         at, task = layouts.at, first
 
         def word(address: int, size: int = 8) -> int:

@@ -13,7 +13,7 @@ import errno
 import os
 import struct
 
-from holdfast.kernel.libc import LONG, POINTER, addressof, buffer, function, refused
+from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _REGION = struct.Struct("<3Q")
 _ROOM = 512  # regions a call
 _MOST_RUNS, _MOST_PAGES = 100_000, 1 << 20
 
-_ioctl = function("ioctl", LONG, LONG, POINTER)
+_ioctl = function("ioctl", INT, LONG, POINTER, returns=INT)
 
 
 class TooMany(Exception):

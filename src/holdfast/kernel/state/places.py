@@ -28,6 +28,17 @@ PLACES: dict[str, str] = {
         task_struct.thread_node
         task_struct.pid
         task_struct.tgid
+        task_struct.restart_block
+        restart_block.fn
+        restart_block.nanosleep.clockid
+        restart_block.nanosleep.type
+        restart_block.nanosleep.rmtp
+        restart_block.nanosleep.expires
+        restart_block.futex.time
+        restart_block.poll.has_timeout
+        restart_block.poll.end_time
+        restart_block.poll.tv_sec
+        restart_block.poll.tv_nsec
         task_struct
         signal_struct.thread_head
         mm_struct.mm_mt
@@ -123,6 +134,7 @@ PLACES: dict[str, str] = {
         task_security_struct
         cred_security_struct
         lsm_blob_sizes.lbs_cred
+        lsm_blob_sizes.lbs_file
         tty_struct.ops
         tty_struct.disc_data
         tty_struct.ldisc

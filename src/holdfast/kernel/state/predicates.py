@@ -454,3 +454,6 @@ PREDICATES: tuple[tuple[str, tuple[tuple[tuple[str, ...], str, int], ...], str, 
 
 # every field that a test reads
 SEGMENTS: tuple[str, ...] = tuple(sorted({part for row in PREDICATES for parts, _, _ in row[1] for part in parts}))
+
+# the newest kernel that the ledger has seen
+NEWEST: tuple[int, ...] = (7, 3)

@@ -50,11 +50,18 @@ class Symbols:
 
     def address(self, name: str) -> int:
         """The address of a symbol, data too where the kernel lists data (CONFIG_KALLSYMS_ALL); 0 where it is not listed."""
+        for address, known in self._kept.items():
+            if known == name:
+                return address
         with open(_KALLSYMS, encoding="ascii", errors="replace") as file:
             for line in file:
                 words = line.split()
                 if words[2] == name and len(words) == 3:
-                    return int(words[0], 16)
+                    found = int(words[0], 16)
+                    if found:
+                        self._kept[found] = name
+                        self._learnt = True
+                    return found
         return 0
 
     def _look(self, address: int) -> str:

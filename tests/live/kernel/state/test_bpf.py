@@ -31,7 +31,7 @@ def test_each_kind_of_program_finds_and_reads_the_own_task(monkeypatch: pytest.M
     assert read == Path("/proc/thread-self/comm").read_bytes().rstrip(b"\n")
 
 
-@pytest.mark.parametrize("address", [0, 8, 0x7FFF_0000_0000, 0xDEAD_0000_0000_0000, (1 << 64) - 8])
+@pytest.mark.parametrize("address", [0, 8, 0x7FFF_0000_0000, 0xDEAD_0000_0000_0000, (1 << 64) - 8, (1 << 64) + 8, -8])
 def test_what_is_no_kernel_memory_is_an_error(address: int) -> None:
     memory = BpfMemory()
     try:

@@ -89,3 +89,10 @@ def _expand(text: str) -> set[int]:
         first, _, last = run.partition("-")
         out.update(range(int(first), int(last or first) + 1))
     return out
+
+
+def test_a_scan_that_the_kernel_refuses_is_asked_in_an_older_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    _area, at = known_area()
+    asked = [(at, at + 8 * pages.PAGE)]
+    monkeypatch.setattr(pages, "_MASKS", (1 << 40, *pages._MASKS))  # a sort of page that no kernel knows: EINVAL
+    assert pages.sorts(os.getpid(), asked)[at]["there"] == "0-1 5"

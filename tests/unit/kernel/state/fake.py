@@ -59,6 +59,10 @@ class FakeSymbols:
         """As Symbols."""
         return self._names.get(address, "")
 
+    def address(self, name: str) -> int:
+        """As Symbols."""
+        return next((address for address, known in self._names.items() if known == name), 0)
+
 
 def row(
     path: str, offset: int, kind: str, size: int = 8, own: str = "", target: str = "", when: str = "", bits: tuple[int, int] = (0, 0)

@@ -17,6 +17,7 @@ SIZES = {"cred_security_struct": (0, 28), "file_security_struct": (0, 20), "aa_f
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credentials, "_offsets", {})
+    monkeypatch.setattr(credentials, "_unknown", set())
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,23 @@ def test_landlock_s_part_is_behind_those_of_the_modules_before_it(
     monkeypatch.setattr(credentials, "active_modules", lambda: modules)
     found = fake.walk(FakeMemory(), fake.layouts({}, SIZES))
     assert (credentials.landlock_offset(found), credentials.landlock_file_offset(found)) == (of_cred, of_file)
+
+
+@pytest.mark.parametrize(("started", "offset"), [(1, 16), (0, None)])
+def test_where_no_list_of_modules_is_to_be_had_its_own_sizes_say(monkeypatch: pytest.MonkeyPatch, started: int, offset: int | None) -> None:
+    monkeypatch.setattr(credentials, "active_modules", lambda: ())
+    memory = FakeMemory()
+    memory.word(KERNEL + 4, 16, 4)
+    memory.word(KERNEL + 0x100, started, 1)
+    names = {KERNEL: "landlock_blob_sizes", KERNEL + 0x100: "landlock_initialized"}
+    found = fake.walk(memory, fake.layouts({}, {"lsm_blob_sizes.lbs_cred": (4, 4)}), names)
+    assert (credentials.landlock_offset(found), credentials.landlock_is_unknown()) == (offset, False)
+
+
+def test_where_nobody_says_it_is_unknown_and_not_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "active_modules", lambda: ())
+    found = fake.walk(FakeMemory(), fake.layouts({}, {}))
+    assert (credentials.landlock_offset(found), credentials.landlock_is_unknown(), found.gaps) == (None, True, {"cred.security"})
 
 
 def test_an_older_kernel_has_selinux_s_part_under_its_older_name(monkeypatch: pytest.MonkeyPatch) -> None:

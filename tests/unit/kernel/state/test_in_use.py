@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from holdfast.kernel.state import in_use
+from holdfast.kernel.state import credentials, in_use
 from holdfast.kernel.state.in_use import InUse
 from tests.unit.kernel.state import fake
 from tests.unit.kernel.state.fake import KERNEL, FakeMemory
+
+if TYPE_CHECKING:
+    from holdfast.kernel.state.walk import Walk
 
 AT, BEHIND = KERNEL + 0x1000, KERNEL + 0x2000
 PLACES = {
@@ -101,3 +108,38 @@ def test_an_object_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asking.ask("thing", 0)
     asking.ask("other", AT)
     assert len(asking.found) == 1
+
+
+class FakeReader:
+    """A reader whose walks start in memory made by hand."""
+
+    def walk(self) -> Walk:
+        return fake.walk(FakeMemory(), fake.layouts({}, PLACES))
+
+
+def unasked(monkeypatch: pytest.MonkeyPatch, release: tuple[int, ...], lost: bool) -> tuple[str, ...]:
+    rows = (
+        ("thing", ((("thing.number",), "0", 0),), "thing", "number", "", "", "", ""),
+        ("thing", ((("thing.renamed",), "0", 0),), "thing", "renamed", "", "", "", ""),
+        ("landlock_cred_security", (((), "exists", 0),), "landlock_cred_security", "", "", "", "", ""),
+    )
+    monkeypatch.setattr(in_use, "PREDICATES", rows)
+    monkeypatch.setattr(in_use, "NEWEST", (7, 3))
+    monkeypatch.setattr(in_use, "_version", lambda: release)
+    monkeypatch.setattr(credentials, "_offsets", {"cred": None, "file": None})
+    monkeypatch.setattr(credentials, "_unknown", {"cred"} if lost else set())
+    return in_use.unasked(FakeReader())  # type: ignore[arg-type]
+
+
+def test_a_field_that_a_known_kernel_lacks_is_a_no_and_that_a_newer_one_lacks_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert unasked(monkeypatch, (7, 3), lost=False) == ()
+    assert unasked(monkeypatch, (7, 4), lost=False) == ("thing.renamed",)
+    assert unasked(monkeypatch, (6, 1), lost=True) == ("landlock_cred_security",)
+
+
+@pytest.mark.parametrize(
+    ("release", "version"), [("6.18.44-fc-v669", (6, 18)), ("7.4-rc1", (7, 4)), ("6.1.0-56-cloud-amd64", (6, 1)), ("7.4+", (7, 4))]
+)
+def test_the_version_is_that_of_the_running_kernel(monkeypatch: pytest.MonkeyPatch, release: str, version: tuple[int, ...]) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
+    assert in_use._version() == version
