@@ -268,7 +268,9 @@ def _children(script: Script) -> Iterator[Row]:
     )
     nested = f"{CHILD} ; child: grand = clone(SIGCHLD, 0, 0, 0, 0)"
     yield Row("zombie.nested", nested, "grand: exit_group(5)", "", "child: wait4($grand, [4], WNOHANG, 0)")
-    yield Row("zombie.both", nested, "grand: exit_group(5) ; child: exit_group(6)", info, STATUS)
+    yield Row(
+        "zombie.both", f"prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ; {nested}", "grand: exit_group(5) ; child: exit_group(6)", info, STATUS
+    )
     yield Row("zombie.held-in-group", f"{CHILD} ; setpgid($child, $child)", "child: exit_group(1)", info, f"kill($child, 0) ; {STATUS}")
     for last in (0, "SIGUSR1", "SIGCHLD", 40):
         make = f"{ALL} ; child = clone({last}, 0, 0, 0, 0)"
