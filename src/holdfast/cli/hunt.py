@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FORMATS = ("ktap", "junit", "html", "markdown", "sarif")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 MOST_JOBS = 4
+MOST_TEXT = 64 << 20  # of recipes in one file
 
 
 class Span(click.ParamType[float]):
@@ -182,7 +183,7 @@ def _replayed(files: Sequence[str]) -> list[Recipe]:
     for name in files:
         try:
             with click.open_file(name, encoding="utf-8") as f:
-                text = f.read(1 << 20)
+                text = f.read(MOST_TEXT)
         except (OSError, UnicodeDecodeError) as cause:
             raise UsageError("hunt.replay", f"{name} cannot be read", where=name, why=str(cause)) from cause
         parts = [part for part in text.split(HEAD) if part.strip()]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 10.0  # between plain lines
 FRAME_S = 0.1
+MOST_NAMED = 4  # signatures of one loss
 TONES = {
     "lost": "red",
     "failed": "red",
@@ -122,8 +123,9 @@ class Progress:
         self.tally.count(round_, new)
         self._last = f"{round_.engine} {round_.recipe}: {round_.verdict}"
         if new:
-            what = ", ".join(sorted({p.signature for p in round_.proofs}))
-            self.note(f"lost: {round_.recipe} on {round_.engine}: {what}")
+            what = sorted({p.signature for p in round_.proofs})
+            more = f" and {len(what) - MOST_NAMED} more" if len(what) > MOST_NAMED else ""
+            self.note(f"lost: {round_.recipe} on {round_.engine}: {', '.join(what[:MOST_NAMED])}{more}")
         self.tick()
 
     def tick(self) -> None:
