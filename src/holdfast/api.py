@@ -148,6 +148,7 @@ def check(pid: int, *, options: Options | None = None) -> Admission:
     try:
         tree = running_tree(pid, options)
         try:
+            unseen.waits(tree)
             return unseen.judged(admit(tree).admission, unseen.look(tree), options.strict)
         finally:
             for file in tree.files:

@@ -128,6 +128,7 @@ class _Work:
             raise _refused(self.pid, _with_others(self.pid, self.options, cause)) from cause
         faults.point("dump.frozen")
         self.tree = stopped_tree(self.held, self.options)
+        unseen.waits(self.tree)
         self.command = _command(self.tree.processes[0])  # now: a process that is ended has none
 
     def _freeze_adopted(self) -> None:

@@ -42,6 +42,9 @@ KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
 TOP = 0x7FFFFFFFF000
 LOW = 0x200000
 SLACK = 64 << 12  # room behind the area for the kernel's own areas while they are moved
+RESTART_BLOCK = 516  # ERESTART_RESTARTBLOCK: go on with what restart_syscall(2) knows
+INT_MAX, TIMESPEC = (1 << 31) - 1, 16
+CLOCKS = {"realtime": 0, "monotonic": 1, "boottime": 7, "tai": 11}
 RESTARTS = {M64 - 511: True, M64 - 512: True, M64 - 513: True}
 
 
@@ -344,6 +347,7 @@ class Execution:
             if rec.zombie:
                 continue
             hand = self.hands[str(name)]
+            waits = {tid: _begin(self.hands.get(f"thread:{int(tid)}", hand), cpus[f"thread:{int(tid)}"]) for tid in rec.threads}
             hand.unmap_area()
             for tid in rec.threads:
                 thread = f"thread:{int(tid)}"
@@ -353,9 +357,9 @@ class Execution:
                 ptrace.set_xstate(th.tid, cpu.xstate)
                 words = Registers(bytes(27 * 8))
                 for register, value in cpu.items():
-                    if register != "xstate":
+                    if register not in ("xstate", "wait"):
                         words[register] = value
-                raw = rewound(words).pack()
+                raw = _waiting(words, waits[tid]).pack()
                 ptrace.set_registers(th.tid, raw)
                 mask = masks[thread].blocked if thread in masks else 0
                 ptrace.set_sigmask(th.tid, mask)
@@ -415,6 +419,39 @@ def _room_for_descriptors(prepare: Program, count: int) -> None:
     hard = max(hard, wanted) if os.geteuid() == 0 and hard != resource.RLIM_INFINITY else hard
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     prepare.call("prlimit64", 0, resource.RLIMIT_NOFILE, limit.to_bytes(8, "little") + (hard & M64).to_bytes(8, "little"), 0)
+
+
+# A wait is begun again with the time that remained, from our area, and interrupted at once, so that the thread goes on with it as after
+# any stop. What it wrote to the program's memory on the way is taken back: the stop of the dump has written it too.
+def _begin(hand: Hand, cpu: Any) -> int | None:
+    wait = cpu.wait
+    if wait is None:
+        return None
+    assert hand.area is not None
+    if wait.call == "poll":
+        return hand.interrupted("poll", cpu.rdi, cpu.rsi, min(-(-wait.remaining_ns // 1_000_000), INT_MAX))
+    at = hand.area.table
+    ptrace.write_memory(hand.tid, at, b"".join(n.to_bytes(8, "little") for n in divmod(wait.remaining_ns, 1_000_000_000)))
+    if wait.call == "futex":
+        return hand.interrupted("futex", cpu.rdi, cpu.rsi, cpu.rdx, at, cpu.r8, cpu.r9)
+    try:
+        kept = ptrace.read_memory(hand.tid, wait.remainder, TIMESPEC) if wait.remainder else b""
+    except OSError:  # it is not there any more: the call will say so
+        kept = b""
+    result = hand.interrupted("clock_nanosleep", CLOCKS[wait.clock], 0, at, wait.remainder)
+    if kept:
+        ptrace.write_memory(hand.tid, wait.remainder, kept)
+    return result
+
+
+def _waiting(regs: Registers, begun: int | None) -> Registers:
+    # registers of a thread as they go on: in a wait that was begun again, after one that was over at once, or with its call made again
+    if begun is None:
+        return rewound(regs)
+    regs["rax"] = begun & M64
+    if begun != -RESTART_BLOCK:
+        regs["orig_rax"] = M64
+    return regs
 
 
 def rewound(regs: Registers) -> Registers:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.kernel.borrowed import Borrowed
     from holdfast.kernel.procfs.maps import Smap, Vma
     from holdfast.kernel.source import Source
+    from holdfast.kernel.state.restarts import Restart
     from holdfast.model.ids import Fd, NsPid, ObjectId, Pid, Tid
 
 
@@ -43,11 +44,12 @@ class TreeEvidence:
     host: Source  # /proc of the dumper
     in_run: bool  # the tree lives in the namespaces that `holdfast run` made
     init: int  # pid of that namespace's init as we see it, 0 where in_run is false
+    sees_waits: bool  # live kernel structs tell what a wait that was interrupted goes on with
 
     def __init__(self, id: ObjectId, options: Options, host: Source) -> None:
         self.id, self.options, self.host = id, options, host
         self.processes, self.files, self.by_nspid, self.inodes = [], [], {}, []
-        self.in_run, self.init = False, 0
+        self.in_run, self.init, self.sees_waits = False, 0, False
 
 
 class Task:
@@ -145,6 +147,7 @@ class Stopped(Record):
     group_stop: int = field(default=0)  # the signal of the job-control stop that it is in
     io_ports: bool = False  # it was given I/O ports by ioperm(2) or iopl(2)
     debug_control: int = 0  # the processor's register that says which breakpoints and watchpoints are on
+    restart: Restart | None = None  # the wait that the stop interrupted, where live kernel structs tell it
 
 
 class ThreadEvidence(Task):

@@ -1,8 +1,10 @@
 """Waits with a time limit of which a stop loses something: seen in a thread that is in one, and in one that was stopped in one.
 
 Two sorts. A call that any stop ends with EINTR, although no handler runs; without a limit it is made again as if nothing had been
-(tracee/seize.py). And a call that the kernel goes on with by a restart block, which nobody can read: going on in the same process it
-keeps its deadline, restored it waits for its whole time again, unless the program gave a place for what remains.
+(tracee/seize.py). And a call that the kernel goes on with by a restart block: going on in the same process it keeps its deadline. Who
+may read kernel structs sees what remains, and a restore waits for that. For whoever may not, a restored thread waits for its whole time
+again, unless the program gave a place for what remains; and where it was stopped in the wait before, the call that it is in
+is restart_syscall, which tells nothing and which a restored thread ends with EINTR.
 
 Source:  signal(7), "Interruption of system calls and library functions by stop signals"; Linux kernel/signal.c,
          fs/eventpoll.c, fs/select.c, kernel/futex/waitwake.c, kernel/time/hrtimer.c, net/core/sock.c sock_intr_errno
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 ENDS = "was waiting with a time limit: it ends with EINTR, as at any stop"
 ANEW = "was waiting with a timeout: restored, it waits for its whole time again"
+FORGOTTEN = "waits in a call that was stopped before: restored, it ends with EINTR"
 EINTR, NO_HANDLER, RESTART_BLOCK = ((1 << 64) - n for n in (4, 514, 516))
 INT, NONE = 0xFFFFFFFF, 1 << 31
 
@@ -39,6 +42,9 @@ _ANEW: dict[str, Callable[[Sequence[int]], bool]] = {
     "futex": lambda a: a[3] != 0 and a[1] & 0x7F not in (6, 9, 11, 13),  # LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2: until a moment
     "io_pgetevents": lambda a: a[4] != 0,
 }
+# what a restore goes on with where live kernel structs show what remains; clock_nanosleep on these clocks (kernel/state/restarts.py)
+_SEEN = ("nanosleep", "poll", "futex", "restart_syscall")
+_CLOCKS = (0, 1, 7, 11)
 SO_RCVTIMEO, SO_SNDTIMEO = 20, 21
 # on a socket whose timeout is set; the first argument is its descriptor
 _RECEIVE = ("read", "readv", "recvfrom", "recvmsg", "recvmmsg", "accept", "accept4")
@@ -46,10 +52,11 @@ _SEND = ("write", "writev", "sendto", "sendmsg", "sendmmsg", "connect")
 _OPTIONS = {**dict.fromkeys(_RECEIVE, SO_RCVTIMEO), **dict.fromkeys(_SEND, SO_SNDTIMEO)}
 
 
-def of_running(text: bytes, limited: Callable[[int, int], bool]) -> str:
+def of_running(text: bytes, limited: Callable[[int, int], bool], seen: bool = False) -> str:
     """What a stop would lose of the call that a thread is blocked in, "" for nothing.
 
-    Shape:   `text`: /proc/PID/task/TID/syscall; `limited` says of a descriptor whether it is a socket that has a timeout of its own
+    Shape:   `text`: /proc/PID/task/TID/syscall; `limited` says of a descriptor whether it is a socket that has a timeout of its own;
+             `seen`: live kernel structs tell what remains
     """
     words = text.split()
     if not words or words[0].startswith(b"r") or words[0] == b"-1":
@@ -61,13 +68,13 @@ def of_running(text: bytes, limited: Callable[[int, int], bool]) -> str:
         return f"{call} {ENDS}" if limit else ""
     if call in _OPTIONS:
         return f"{call} {ENDS}" if limited(args[0] & INT, _OPTIONS[call]) else ""
-    return f"{call} {ANEW}" if call in _ANEW and _ANEW[call](args) else ""
+    return _of_restarted(call, args, seen and (call in _SEEN or (call == "clock_nanosleep" and args[0] in _CLOCKS)))
 
 
-def of_stopped(result: int, number: int, args: Sequence[int], handled: bool) -> str:
+def of_stopped(result: int, number: int, args: Sequence[int], handled: bool, seen: bool = False) -> str:
     """What was lost of the call that a thread was stopped in, "" for nothing.
 
-    Shape:   `result`: what the call returned; `handled`: a handler of the thread's own is about to run
+    Shape:   `result`: what the call returned; `handled`: a handler of the thread's own is about to run; `seen`: what remains is known
     """
     if number >> 63:
         return ""
@@ -75,5 +82,13 @@ def of_stopped(result: int, number: int, args: Sequence[int], handled: bool) -> 
     if result == EINTR:
         return "" if handled else f"{call} {ENDS}"
     if result == RESTART_BLOCK or (result == NO_HANDLER and call == "io_pgetevents"):
-        return f"{call} {ANEW}" if call in _ANEW and _ANEW[call](args) else ""
+        return _of_restarted(call, args, seen)
     return ""
+
+
+def _of_restarted(call: str, args: Sequence[int], seen: bool) -> str:
+    if seen:
+        return ""
+    if call == "restart_syscall":
+        return f"{call} {FORGOTTEN}"
+    return f"{call} {ANEW}" if call in _ANEW and _ANEW[call](args) else ""

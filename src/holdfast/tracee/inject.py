@@ -158,6 +158,21 @@ class Hand:
             return result
         return result
 
+    def interrupted(self, name: str, *args: int) -> int:
+        """Begin a call that waits and interrupt it at once; the raw result, -ERESTART_RESTARTBLOCK where it would wait.
+
+        The kernel keeps then how to go on with it, until the thread is let go with that result in its registers.
+        Source:  Linux kernel/signal.c recalc_sigpending_tsk (a stop that is asked for counts as a signal), include/linux/restart_block.h
+        """
+        self._enter()
+        self.registers.enter_call(self.gadget.syscall, NUMBERS[name], args)
+        ptrace.set_registers(self.tid, self.registers.pack())
+        self._step()
+        ptrace.request(ptrace.INTERRUPT, self.tid)
+        self._step()
+        raw = Registers(ptrace.get_registers(self.tid))["rax"]
+        return raw - (1 << 64) if raw >> 63 else raw
+
     def _guard_stack(self, regs: Registers) -> None:
         # where we are killed inside the call, the task returns from the gadget into an endless loop, not into nowhere
         stack = (Registers(self.thread.original)["rsp"] - 256) & ~15

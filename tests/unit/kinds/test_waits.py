@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.kinds.waits import ANEW, EINTR, ENDS, NO_HANDLER, RESTART_BLOCK, of_running, of_stopped
+from holdfast.kinds.waits import ANEW, EINTR, ENDS, FORGOTTEN, NO_HANDLER, RESTART_BLOCK, of_running, of_stopped
 
 WITH_TIMEOUT = {(3, 20)}  # descriptor 3 has a timeout for receiving
 
@@ -44,6 +44,30 @@ def running(number: int, *args: int) -> str:
 )
 def test_of_a_thread_that_is_blocked(number: int, args: tuple[int, ...], lost: str) -> None:
     assert running(number, *args) == lost
+
+
+@pytest.mark.parametrize(
+    ("number", "args", "lost"),
+    [
+        (7, (4096, 1, 1000), ""),
+        (35, (4096, 0), ""),
+        (230, (1, 0, 4096, 0), ""),
+        (230, (2, 0, 4096, 0), f"clock_nanosleep {ANEW}"),
+        (202, (4096, 128, 0, 8192), ""),
+        (219, (), ""),
+        (333, (1, 1, 1, 4096, 8192), f"io_pgetevents {ANEW}"),
+        (281, (4, 4096, 1, 1000), f"epoll_pwait {ENDS}"),
+    ],
+)
+def test_of_a_blocked_thread_whose_restart_block_can_be_seen(number: int, args: tuple[int, ...], lost: str) -> None:
+    words = [str(number), *(f"{a:#x}" for a in (*args, *[0] * (6 - len(args)))), "0x7ffd1000", "0x7f001000"]
+    assert of_running(" ".join(words).encode() + b"\n", lambda *_: False, seen=True) == lost
+
+
+def test_a_wait_that_was_stopped_before_is_forgotten() -> None:
+    assert running(219) == f"restart_syscall {FORGOTTEN}"
+    assert of_stopped(RESTART_BLOCK, 219, (), False) == f"restart_syscall {FORGOTTEN}"
+    assert of_stopped(RESTART_BLOCK, 219, (), False, seen=True) == ""
 
 
 def test_a_thread_that_runs_or_has_ended_loses_nothing() -> None:

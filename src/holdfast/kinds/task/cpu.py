@@ -1,10 +1,10 @@
 """task.cpu: what the processor held for a thread: registers, extended state, the system call that was interrupted.
 
 Carries:  every general register, fs and gs base, the whole XSAVE state; a system call that was waiting is made again or ends as the
-          kernel would have ended it.
-Loses:    nanosleep, poll, and futex waits with a relative timeout start their time anew where the program gave no place for
-          what remains (the kernel's restart block cannot be read); a wait that another machine restores keeps absolute times.
-          epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit, and calls on a socket with a timeout, end with
+          kernel would have ended it; what remains of a time limit, where live kernel structs may be read.
+Loses:    where they may not be, nanosleep, poll, and futex waits with a relative timeout start their time anew if the program gave no
+          place for what remains, and one that was stopped before ends with EINTR. So does a sleep on a clock of CPU time or an alarm
+          clock. A wait that another machine restores keeps absolute times. epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit, and calls on a socket with a timeout, end with
           EINTR at any stop, as signal(7) says; without a limit they are made again. A check tells what a dump would.
 Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
 """
@@ -31,8 +31,20 @@ REGISTERS = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax 
 PRSTATUS = Format("<27Q")
 RESTARTS = tuple((1 << 64) - n for n in (512, 513, 514, 516))  # ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK
 ARGUMENTS = "rdi rsi rdx r10 r8 r9".split()
+# restart_syscall(2), and the call that its restart block stands for: nanosleep and clock_nanosleep have one
+RESTART_SYSCALL, AGAIN = 219, {"nanosleep": 230, "futex": 202, "poll": 7}
+FUTEX_COMMAND, FUTEX_WAIT = 0x7F, 0
 SOL_SOCKET = 1
 USER_CS = (0x33,)
+
+
+class Wait(Record):
+    """What remained of a wait, and where nanosleep tells what remains if it ends early (0: nowhere)."""
+
+    call: str  # nanosleep, futex or poll
+    clock: str
+    remaining_ns: int
+    remainder: int = 0
 
 
 class Cpu(Record):
@@ -66,6 +78,7 @@ class Cpu(Record):
     fs: int
     gs: int
     xstate: bytes
+    wait: Wait | None = None
 
 
 def detect(ev: ThreadEvidence) -> Claim | None:
@@ -105,12 +118,12 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
         )
     status = ev.status
     handled = bool((status.pending | status.shared_pending) & ~status.blocked)
-    lost = waits.of_stopped(regs["rax"], regs["orig_rax"], [regs[r] for r in ARGUMENTS], handled)
+    lost = waits.of_stopped(regs["rax"], regs["orig_rax"], [regs[r] for r in ARGUMENTS], handled, ev.stopped.restart is not None)
     if lost:
         yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
 
 
-WHY = ("the kernel's restart block cannot be read", "signal(7): how long it has waited cannot be seen")
+WHY = ("the kernel's restart block could not be read", "signal(7): how long it has waited cannot be seen")
 
 
 # The same of a thread that runs: what it is blocked in now.
@@ -127,7 +140,7 @@ def _running(ev: ThreadEvidence) -> Iterator[Verdict]:
         file = ev.process.fds.get(Fd(fd))
         return file is not None and file.link.startswith(b"socket:") and any(file.borrowed.getsockopt(SOL_SOCKET, option, 16))
 
-    lost = waits.of_running(text, limited)
+    lost = waits.of_running(text, limited, ev.tree.sees_waits)
     if lost:
         yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
 
@@ -135,7 +148,15 @@ def _running(ev: ThreadEvidence) -> Iterator[Verdict]:
 def dump(ev: ThreadEvidence) -> Cpu:
     """The state at the stop."""
     assert ev.stopped is not None
-    return Cpu(**dict(zip(REGISTERS, PRSTATUS.unpack(ev.stopped.registers), strict=True)), xstate=ev.stopped.xstate)
+    regs = dict(zip(REGISTERS, PRSTATUS.unpack(ev.stopped.registers), strict=True))
+    restart, wait = ev.stopped.restart, None
+    if restart is not None:
+        if regs["orig_rax"] == RESTART_SYSCALL:
+            regs["orig_rax"] = AGAIN[restart.call]
+        # a futex wait until a moment keeps it, in its own arguments
+        if restart.remaining_ns is not None and (restart.call != "futex" or regs["rsi"] & FUTEX_COMMAND == FUTEX_WAIT):
+            wait = Wait(restart.call, restart.clock, restart.remaining_ns, restart.remainder)
+    return Cpu(**regs, xstate=ev.stopped.xstate, wait=wait)
 
 
 def restore(rec: Cpu, steps: Steps) -> None:
@@ -143,15 +164,17 @@ def restore(rec: Cpu, steps: Steps) -> None:
 
 
 def compare(before: Cpu, after: Cpu, where: ObjectId) -> Iterator[Difference]:
-    """Every register; an interrupted call as it is set up to be made again, which is how it is restored."""
+    """Every register; an interrupted call as it is set up to be made again, which is how it is restored. A wait may be over."""
     on, again = _going_on(before), _going_on(after)
+    if before.wait is not None and after.rip == before.rip and after.orig_rax >> 63:
+        again = on
     for name, value in before.items():
         now = getattr(after, name)
         if name == "xstate":
             value, now = _used_xstate(value), _used_xstate(now)
         elif name in on:
             value, now = on[name], again[name]
-        elif name == "orig_rax":
+        elif name in ("orig_rax", "wait"):
             continue
         if value != now:
             yield Difference("task.cpu", where, name, value, now)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 # a wait in a second thread, its number, and what is lost of it
 ENDS = "was waiting with a time limit: it ends with EINTR, as at any stop"
 ANEW = "was waiting with a timeout: restored, it waits for its whole time again"
+FORGOTTEN = "restart_syscall waits in a call that was stopped before: restored, it ends with EINTR"
+BLIND = holdfast.Options(no_kernel_state=True)
+RESTART_SYSCALL, SECOND = 219, 1_000_000_000
 BUFFER = "buffer = ctypes.create_string_buffer(128)\n"
 TIMES = 'times = struct.pack("<qq", 1000, 0)\n'
 SOCKET = """
@@ -55,12 +58,18 @@ def blocked(tmp_path: Path, source: str, number: int) -> harness.Subject:
     subject = harness.start(
         tmp_path, with_calls(f"import threading\ndef run():\n    {lines}\nthreading.Thread(target=run, daemon=True).start()\npause()\n")
     )
+    until_in(subject, number)
+    return subject
+
+
+def until_in(subject: harness.Subject, number: int) -> None:
+    """Wait until a thread of a subject, not its first, is in a call."""
     deadline = time.monotonic() + harness.PATIENCE_S
     while True:
         tids = [t for t in os.listdir(f"/proc/{subject.pid}/task") if t != str(subject.pid)]
         calls = [Path(f"/proc/{subject.pid}/task/{t}/syscall").read_text().split()[0] for t in tids]
         if str(number) in calls:
-            return subject
+            return
         assert time.monotonic() < deadline, (calls, subject.log)
         os.sched_yield()
 
@@ -74,8 +83,8 @@ def test_a_check_tells_of_a_timed_wait_what_a_dump_tells(tmp_path: Path, call: s
     source, number, lost = WAITS[call]
     subject = blocked(tmp_path, source, number)
     try:
-        checked = holdfast.check(subject.pid)
-        dumped = holdfast.dump(subject.pid, tmp_path / "image", leave_running=True).admission
+        checked = holdfast.check(subject.pid, options=BLIND)
+        dumped = holdfast.dump(subject.pid, tmp_path / "image", leave_running=True, options=BLIND).admission
     finally:
         subject.kill()
     assert losses(dumped) == [f"{call} {lost}"]
@@ -93,6 +102,73 @@ def test_a_wait_without_limit_or_until_a_moment_loses_nothing(tmp_path: Path, ca
     finally:
         subject.kill()
     assert (losses(checked), losses(dumped)) == ([], [])
+
+
+def remaining(image: Path) -> list[int]:
+    """What remained of every wait in an image, in ns."""
+    rows = [row["wait"] for _, row in holdfast.records(image, "task.cpu")]
+    return [row["remaining_ns"] for row in rows if row is not None]
+
+
+RESTARTED = ("poll", "futex", "nanosleep", "clock_nanosleep")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("stops", [1, 2])
+@pytest.mark.parametrize("call", RESTARTED)
+def test_a_restored_wait_ends_when_it_would_have_ended(tmp_path: Path, call: str, stops: int) -> None:
+    source, number, _ = WAITS[call]
+    subject = blocked(tmp_path, source, number)
+    try:
+        for n in range(1, stops):
+            holdfast.dump(subject.pid, tmp_path / f"before-{n}", leave_running=True)
+            until_in(subject, RESTART_SYSCALL)
+        told = losses(holdfast.check(subject.pid)) + losses(holdfast.dump(subject.pid, tmp_path / "image").admission)
+    finally:
+        subject.kill()
+    again = holdfast.restore(tmp_path / "image")
+    holdfast.dump(again.pid, tmp_path / "again")
+    again.wait()
+    (first,), (second,) = remaining(tmp_path / "image"), remaining(tmp_path / "again")
+    assert told == []
+    assert 900 * SECOND < second < first + SECOND // 1000 < 1_000_000 * SECOND  # poll counts in milliseconds
+
+
+def test_a_wait_that_was_stopped_before_is_told_where_nobody_may_look(tmp_path: Path) -> None:
+    source, number, _ = WAITS["futex"]
+    subject = blocked(tmp_path, source, number)
+    try:
+        holdfast.dump(subject.pid, tmp_path / "first", leave_running=True, options=BLIND)
+        until_in(subject, RESTART_SYSCALL)
+        checked = holdfast.check(subject.pid, options=BLIND)
+        dumped = holdfast.dump(subject.pid, tmp_path / "second", leave_running=True, options=BLIND).admission
+    finally:
+        subject.kill()
+    assert (losses(checked), losses(dumped)) == ([FORGOTTEN], [FORGOTTEN])
+
+
+# a futex whose word is changed while somebody waits for it, without a word to him
+OVER = """
+word = ctypes.c_int(0)
+def run():
+    try:
+        call(202, ctypes.byref(word), 0, 0, struct.pack("<qq", 1000, 0), 0, 0)
+    except OSError as e:
+        say(e.errno)
+thread = threading.Thread(target=run, daemon=True)
+thread.start()
+while not any(read(f"/proc/self/task/{t}/syscall").startswith("202 0x%x " % ctypes.addressof(word)) for t in os.listdir("/proc/self/task")):
+    os.sched_yield()
+word.value = 1
+pause()
+thread.join()
+"""
+
+
+@pytest.mark.root
+def test_a_wait_that_is_over_when_it_is_begun_again_is_over(tmp_path: Path) -> None:
+    trip = harness.roundtrip(tmp_path, with_calls(OVER), control=False)
+    assert trip.said == [11]  # EAGAIN, as after any stop: futex(2)
 
 
 # attaches, sets a watchpoint of 4 bytes for writing, goes away

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.kernel.state.restarts import Restart
 from holdfast.kinds.contract import Loss, Refusal
-from holdfast.kinds.task.cpu import KIND, PRSTATUS, REGISTERS
+from holdfast.kinds.task.cpu import KIND, PRSTATUS, REGISTERS, Wait
+from holdfast.kinds.waits import FORGOTTEN
 from tests.unit.kinds import captured
 
 if TYPE_CHECKING:
     from holdfast.kinds.evidence import ThreadEvidence
 
 EINTR, RESTART_BLOCK = (1 << 64) - 4, (1 << 64) - 516
-NANOSLEEP, POLL, FUTEX, GETPID, EPOLL_WAIT = 35, 7, 202, 39, 232
+NANOSLEEP, POLL, FUTEX, GETPID, EPOLL_WAIT, RESTART_SYSCALL = 35, 7, 202, 39, 232, 219
 
 
 def thread(*, io_ports: bool = False, debug_control: int = 0, **values: int) -> ThreadEvidence:
@@ -52,6 +54,39 @@ def test_breakpoints_that_a_debugger_left_are_refused() -> None:
 def test_a_timed_wait_whose_rest_nobody_knows_is_a_loss() -> None:
     lost = said(thread(rax=RESTART_BLOCK, orig_rax=POLL, rdx=1000))
     assert lost == ["poll was waiting with a timeout: restored, it waits for its whole time again"]
+
+
+def waiting(restart: Restart, **values: int) -> ThreadEvidence:
+    ev = thread(**values | {"rax": RESTART_BLOCK})  # type: ignore[arg-type]
+    assert ev.stopped is not None
+    ev.stopped = ev.stopped.replace(restart=restart)
+    return ev
+
+
+def test_what_remains_of_a_wait_is_kept_where_it_is_seen() -> None:
+    ev = waiting(Restart("nanosleep", "boottime", 5, 4096), orig_rax=RESTART_SYSCALL)
+    rec = captured.dumped(KIND, ev)
+    assert (rec.wait, rec.orig_rax, said(ev)) == (Wait("nanosleep", "boottime", 5, 4096), 230, [])
+
+
+def test_a_futex_wait_until_a_moment_is_made_again_as_it_was() -> None:
+    until, for_long = 9, 128
+    ends = Restart("futex", "monotonic", 5)
+    absolute = captured.dumped(KIND, waiting(ends, orig_rax=RESTART_SYSCALL, rsi=until))
+    relative = captured.dumped(KIND, waiting(ends, orig_rax=RESTART_SYSCALL, rsi=for_long))
+    assert (absolute.wait, absolute.orig_rax) == (None, FUTEX)
+    assert (relative.wait, relative.orig_rax) == (Wait("futex", "monotonic", 5), FUTEX)
+
+
+def test_a_wait_that_was_stopped_before_is_a_loss_where_it_is_not_seen() -> None:
+    assert said(thread(rax=RESTART_BLOCK, orig_rax=RESTART_SYSCALL)) == [f"restart_syscall {FORGOTTEN}"]
+
+
+def test_a_restored_wait_may_be_over() -> None:
+    before = captured.dumped(KIND, waiting(Restart("futex", "monotonic", 5), orig_rax=FUTEX, rip=4096))
+    over = before.replace(rax=(1 << 64) - 11, orig_rax=(1 << 64) - 1, wait=None)
+    assert captured.differences(KIND, before, over) == []
+    assert captured.differences(KIND, before.replace(wait=None), over) == ["rax", "rip"]
 
 
 def test_a_wait_without_limit_is_none() -> None:
