@@ -89,7 +89,7 @@ def look(tree: TreeEvidence) -> Seen:
     except KernelLacks as cause:
         return Seen(unread=_unread(cause.why or cause.what))
     # only who may read them pays for it
-    from holdfast.kernel.state.in_use import in_use
+    from holdfast.kernel.state.in_use import in_use, unasked
     from holdfast.kernel.state.predicates import PREDICATES
 
     alive = {int(p.pid): p for p in tree.processes if not p.zombie}
@@ -97,7 +97,9 @@ def look(tree: TreeEvidence) -> Seen:
         found = in_use(reader, {str(pid): pid for pid in alive})
     except ProcessLookupError as cause:
         raise TargetChanged("died", "a process of the tree ended while its kernel structs were read", do="try again") from cause
-    return Seen(tuple((one.pid, _refusal(alive[one.pid], one)) for one in found), frozenset(_name(row[2], row[3]) for row in PREDICATES))
+    missing = unasked(reader)
+    asked = frozenset(_name(row[2], row[3]) for row in PREDICATES).difference(missing)
+    return Seen(tuple((one.pid, _refusal(alive[one.pid], one)) for one in found), asked, _unasked(missing) if missing else None)
 
 
 def waits(tree: TreeEvidence) -> None:
@@ -171,6 +173,11 @@ def _unread(why: str) -> Unchecked:
     from holdfast.kernel.state.predicates import PREDICATES  # how many is worth a third of a millisecond
 
     return Unchecked("state", f"whether any of {len(PREDICATES)} states is in use that only live kernel structs show", why)
+
+
+def _unasked(missing: tuple[str, ...]) -> Unchecked:
+    why = "this kernel does not say where it keeps them: no lsm_list_modules(2), no securityfs, or structs newer than this version's ledger"
+    return Unchecked("state", f"whether {', '.join(missing)} is in use", why)
 
 
 def _name(struct: str, field: str) -> str:

@@ -39,17 +39,6 @@ PLACES: dict[str, str] = {
         restart_block.poll.end_time
         restart_block.poll.tv_sec
         restart_block.poll.tv_nsec
-        task_struct.restart_block
-        restart_block.fn
-        restart_block.nanosleep.clockid
-        restart_block.nanosleep.type
-        restart_block.nanosleep.rmtp
-        restart_block.nanosleep.expires
-        restart_block.futex.time
-        restart_block.poll.has_timeout
-        restart_block.poll.end_time
-        restart_block.poll.tv_sec
-        restart_block.poll.tv_nsec
         task_struct
         signal_struct.thread_head
         mm_struct.mm_mt
