@@ -50,5 +50,5 @@ class Checked:
 class Rounds(rounds.Rounds):
     """Rounds with planted engines that check."""
 
-    def __init__(self, engine: Engine, folder: str) -> None:
-        super().__init__(Checked(engine) if isinstance(engine, Planted) else engine, folder)
+    def __init__(self, engine: Engine, folder: str, kernel_state: bool = True) -> None:
+        super().__init__(Checked(engine) if isinstance(engine, Planted) else engine, folder, kernel_state)

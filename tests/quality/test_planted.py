@@ -91,7 +91,7 @@ class Found(NamedTuple):
     """A recipe that shows a bug, by what, and after how many rounds."""
 
     recipe: Recipe
-    by: frozenset[str]
+    by: str
     rounds: int
 
 
@@ -113,9 +113,9 @@ def guarded() -> Iterator[Hunter]:
         hunter.worker.close()
 
 
-def lost(round_: Round | None) -> frozenset[str]:
-    """What a round lost; also what it calls told, because the engine warned of something of the same kind."""
-    return frozenset(triage.keys_of(round_)) if round_ is not None and round_.verdict in ("lost", "told") else frozenset()
+def lost(round_: Round | None) -> list[str]:
+    """What a round lost, the best name first; also what it calls told, because the engine warned of something of the same kind."""
+    return triage.keys_of(round_) if round_ is not None and round_.verdict in ("lost", "told") else []
 
 
 def search(ground: Ground, name: str) -> Found | None:
@@ -124,10 +124,11 @@ def search(ground: Ground, name: str) -> Found | None:
     random.Random(name).shuffle(near)
     for count, recipe in enumerate(near[:BUDGET], 1):
         gone = lost(ground.hunter.run(f"planted:{name}", recipe))
-        if gone:
-            gone -= lost(ground.hunter.run("native", recipe))
-        if gone:
-            return Found(recipe, gone, count)
+        also = lost(ground.hunter.run("native", recipe)) if gone else []
+        by = next((key for key in gone if key not in also), None)
+        # what is not lost again was no bug
+        if by is not None and by in lost(ground.hunter.run(f"planted:{name}", recipe)):
+            return Found(recipe, by, count)
     return None
 
 
@@ -148,13 +149,13 @@ def test_a_planted_bug_is_found_and_shrunk_to_the_least_recipe(ground: Ground, n
     hit = found(ground, name)
 
     def still(recipe: Recipe) -> bool:
-        return bool(lost(ground.hunter.run(f"planted:{name}", recipe)) & hit.by)
+        return hit.by in lost(ground.hunter.run(f"planted:{name}", recipe))
 
     least = shrink(hit.recipe, still, SHRINKS)
     assert whole(least)
     assert still(least)
     assert (len(least.lines), len(least.get) + len(least.after)) <= LEAST.get(name, USUAL), least.text()
-    assert not lost(ground.hunter.run("native", least)) & hit.by
+    assert hit.by not in lost(ground.hunter.run("native", least))
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -173,7 +174,7 @@ def test_a_bug_among_other_states_is_shrunk_as_well(ground: Ground) -> None:
     )
 
     def still(recipe: Recipe) -> bool:
-        return bool(lost(ground.hunter.run("planted:umask", recipe)) & hit.by)
+        return hit.by in lost(ground.hunter.run("planted:umask", recipe))
 
     assert len(crowd.lines) > len(hit.recipe.lines) + 2
     assert still(crowd)

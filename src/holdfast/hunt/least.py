@@ -34,8 +34,9 @@ WHICH = ("none", "drawn", "all")
 
 class _Case:
     # one loss on its way down; `asked` is what a round is being run for, `best` the last round that showed it
-    def __init__(self, engine: Known, recipe: Recipe, keys: frozenset[str], budget: int) -> None:
-        self.engine, self.keys = engine, keys
+    def __init__(self, engine: Known, recipe: Recipe, key: str, budget: int) -> None:
+        # the best of its names: with any of them a smaller recipe could slip into another loss
+        self.engine, self.key = engine, key
         self.first = recipe
         self.asking = shrinking(recipe.replace(name=recipe.name + MARK), budget)
         self.asked: Recipe | None = next(self.asking, None)
@@ -49,7 +50,7 @@ class _Case:
 
     # The answer to what was asked; what may not be run is a no.
     def answered(self, round_: Round) -> None:
-        said = round_.verdict == "lost" and bool(self.keys & set(triage.keys_of(round_)))
+        said = round_.verdict == "lost" and self.key in triage.keys_of(round_)
         if self.best is not None and self.asked is not None and self.asked.key == self.best.key:
             # it is run again before it counts
             self.seen += said
@@ -127,7 +128,7 @@ def _cases(rounds: Iterable[Round], engines: dict[str, Known], which: str, budge
             continue
         recipe = parse(least.text, least.recipe)
         if which == "all" or recipe.point is not None or JOIN in recipe.name or SAME in recipe.name:
-            yield _Case(engines[engine], recipe, frozenset(keys), budget)
+            yield _Case(engines[engine], recipe, keys[0], budget)
 
 
 def denied_or_broken(round_: Round) -> bool:
