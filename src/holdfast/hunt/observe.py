@@ -159,11 +159,20 @@ def _files(label: str, root: str) -> Iterator[tuple[str, Sight]]:
         except OSError:
             pass
         count: dict[str, int] = {}
+        told: set[str] = set()
         for line in _read(f"{root}/fdinfo/{number}").splitlines():
             key, _, value = line.partition(":") if ":" in line else line.partition(" ")
             nth = count[key] = count.get(key, -1) + 1
             value = re.sub(r"\bino:\s*[0-9a-f]+|\bsdev:\s*[0-9a-f]+", "", value) if key.strip() == "tfd" else value
-            value = re.sub(r"^\s*\d+:", "", value) if key == "lock" else value
+            if key == "lock":  # its number in /proc/locks, and the inode that this very descriptor is of
+                value = re.sub(r"^\s*\d+:|\b[0-9a-f]+:[0-9a-f]+:\d+\b", "", value)
+            elif key.strip() == "tfd":  # in the order of the tree of entries, which is that of kernel addresses
+                nth = 0
+                while f"{at}.tfd[{value.split()[0]}.{nth}]" in told:
+                    nth += 1
+                told.add(f"{at}.tfd[{value.split()[0]}.{nth}]")
+                yield f"{at}.tfd[{value.split()[0]}.{nth}]", Sight("proc", "fdinfo-keys", "tfd", " ".join(value.split()))
+                continue
             yield f"{at}.{key.strip()}[{nth}]", Sight("proc", "fdinfo-keys", key.strip(), " ".join(value.split()))
 
 
@@ -217,6 +226,8 @@ def memory_sights(tasks: Mapping[str, int], holes: Iterable[Hole] = (), like: Ma
             then = {int(p[len(label) + 8 : -1], 16): s.name == "shared" for p, s in like.items() if p.startswith(f"{label}.memory[")}
             # a page of a file that was not present then held what the file holds: nothing that a look could have told
             pages = {at: shared for at, shared in pages.items() if at in then or not any(a <= at < b for a, b in files)} | then
+        if not pages:
+            continue  # a zombie has no memory to open
         own = [h for h in holes if h.label == label]
         with open(f"/proc/{pid}/mem", "rb", 0) as f:
             for at in sorted(pages):

@@ -17,9 +17,10 @@ from holdfast.hunt.verdict import Proof
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from holdfast.drift.ledger import Ledger, Row
+    from holdfast.hunt.places import Place
     from holdfast.kernel.state.value import Leaf, State
 
 FREE = ("rebuilt", "ignored")
@@ -133,17 +134,41 @@ class Judge:
         sight = first or second
         assert sight is not None
         for place in self.places:
+            if place.recipe:
+                continue
             if place.among and not {_short(first), _short(second)} <= set(place.among):
                 continue
             if place.holds(path, sight, look):
+                if place.mask:
+                    if first is None or second is None or int(first.value) & place.mask != int(second.value) & place.mask:
+                        continue
+                    return True
                 if place.decision in FREE:
                     return True
                 return first is not None and second is not None and "null" not in (first.value, second.value)
         return False
 
+    def unexplained(self, recipe: str, proofs: Iterable[Proof]) -> list[Proof]:
+        """Proofs without what a row of ledger/places.toml decides by the recipe, and without getters and behaviour that one names."""
+        return [p for p in proofs if not any(_decides(place, recipe, p) for place in self.places)]
+
     def visible(self, without: Mapping[str, Sight], noise: frozenset[str], state: Mapping[str, Sight]) -> tuple[str, ...]:
         """Signatures of the places by which a state can be told from its absence, and that must come back; `noise` differs by itself."""
         return tuple(sorted({p.signature for p in self.differences(without, state) if p.oracle != "memory" and p.path not in noise}))
+
+
+def _decides(place: Place, recipe: str, proof: Proof) -> bool:
+    if place.recipe:
+        if not re.fullmatch(place.recipe, recipe):
+            return False
+    elif proof.oracle not in ("getter", "behaviour") or not place.names:
+        return False
+    return (
+        place.decision in FREE
+        and (not place.names or proof.signature in place.names)
+        and re.fullmatch(place.path, proof.path) is not None
+        and (not place.among or {proof.before, proof.after} <= set(place.among))
+    )
 
 
 def _in_time(first: Sight, second: Sight) -> bool:

@@ -27,7 +27,8 @@ class Place(Record):
 
     Shape:   patterns are regular expressions for the whole text; `names` empty is every name; `link` (of a descriptor, or the name of an
              area) empty is every link;
-             `among`: both values must be one of these, `(not there)` being one; empty is any
+             `among`: both values must be one of these, `(not there)` being one; empty is any; `mask`: only these bits count, 0 is
+             all; `recipe`: only recipes of these names, empty is every recipe
     """
 
     path: str
@@ -37,6 +38,8 @@ class Place(Record):
     why: str
     source: str
     among: tuple[str, ...] = ()
+    mask: int = 0
+    recipe: str = ""
 
     def holds(self, path: str, sight: Sight, look: Mapping[str, Sight]) -> bool:
         """Whether it is about this sight of a look."""
@@ -71,8 +74,10 @@ def load(ledger: str) -> tuple[Place, ...]:
                 row["why"],
                 row["source"],
                 tuple(row.get("among", ())),
+                row.get("mask", 0),
+                row.get("recipe", ""),
             )
-            re.compile(made.path), re.compile(made.link)
+            re.compile(made.path), re.compile(made.link), re.compile(made.recipe)
         except (KeyError, re.error) as cause:
             raise malformed(file, f"{cause} in {row}") from cause
         if made.decision not in DECISIONS or not made.why or not made.source:

@@ -92,6 +92,7 @@ class Rounds:
             for _ in range(2):
                 with _started(self.program) as subject:
                     self._make(subject, make)
+                    subject.settle()
                     looks.append(self.look(subject))
             first, second = looks
             noise = frozenset(p for p in first.keys() | second.keys() if first.get(p) != second.get(p))
@@ -164,6 +165,7 @@ class Rounds:
         with _started(self.program) as subject:
             self._make(subject, before)
             got = self._get(subject, recipe.get)
+            subject.settle()
             look = self.look(subject)
             seen = self.judge.visible(control.look, control.noise, look)
             since = time.monotonic_ns()
@@ -184,6 +186,7 @@ class Rounds:
             proofs += _getters(got, self._get(subject, recipe.get), subject)
             went_on = self._after(subject, rest)
         proofs += self._behaviour(recipe, went_on, rest)
+        proofs = self.judge.unexplained(recipe.name, proofs)
         if proofs:
             common = self._without(base, proofs) if recipe.interface != NOTHING else ()
             own = tuple(p for p in proofs if p not in common)
@@ -386,7 +389,10 @@ def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
 def _told(proofs: Iterable[Proof], warned: Iterable[str]) -> bool:
     kinds = {text.partition(":")[0] for text in warned}
     return bool(kinds) and all(
-        proof.oracle not in ("kernel", "proc") or any(word.rpartition(".")[0] in kinds for word in proof.source.split()) for proof in proofs
+        proof.oracle not in ("kernel", "proc")
+        or (proof.oracle == "proc" and not proof.decision)
+        or any(word.rpartition(".")[0] in kinds for word in proof.source.split())
+        for proof in proofs
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.model.ids import ObjectId
     from holdfast.prog.call import Arg, Call
 
+PROC_SUPER_MAGIC = 0x9FA0
 DELETED = b" (deleted)"
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -135,6 +136,14 @@ def lost_name(ev: FileEvidence, kind: str) -> Iterator[Refusal]:
     st = tree_stat(ev.process, ev.link)
     mine = ev.stat
     if st is not None and (st.st_dev, st.st_ino) == (mine.st_dev, mine.st_ino):
+        if kind != "fd.proc" and _of_process(ev):
+            yield Refusal(
+                f"{kind}.process",
+                f"{who(ev)}: {shown(ev.link)} is of a process that is dumped with it",
+                ev.where,
+                "it ends with that process, and is another one once the process is made again, proc(5)",
+                "close it and retry",
+            )
         return
     if ev.link.endswith(DELETED) and mine.st_nlink:
         why = "its name was removed, but it has another one that the kernel does not tell; proc_pid_fd(5)"
@@ -146,6 +155,18 @@ def lost_name(ev: FileEvidence, kind: str) -> Iterator[Refusal]:
         why = "another file covers it, such as a mount, or it is in a mount namespace that this process cannot look into"
         do = "unmount what covers it, or run Holdfast where the path can be seen"
     yield Refusal(f"{kind}.path", f"{who(ev)}: {shown(ev.link)} does not lead to the open file", ev.where, why, do)
+
+
+# A folder or file that /proc has for a process of the tree: it is not there when a restore looks for its files.
+def _of_process(ev: FileEvidence) -> bool:
+    parts = ev.link.split(b"/", 3)
+    return (
+        len(parts) > 2
+        and parts[1] == b"proc"
+        and parts[2].isdigit()
+        and int(parts[2]) in ev.tree.by_nspid
+        and ev.borrowed.filesystem == PROC_SUPER_MAGIC
+    )
 
 
 class Known:

@@ -2,8 +2,8 @@
 
 Carries:  number, open file, events, data of every entry; entries that EPOLLONESHOT has disarmed, exclusive ones, epolls in epolls; the
           busy-poll settings; status flags.
-Loses:    which edge-triggered entries have been reported already: one whose file is ready is reported once more. A disarmed entry whose
-          file is not ready is armed for errors and hang-ups (told as a loss).
+Loses:    which edge-triggered entries have been reported already: one whose file is ready is reported once more; in which order ready
+          files are reported. A disarmed entry whose file is not ready is armed for errors and hang-ups (told as a loss).
 Sources:  epoll(7), epoll_ctl(2), ioctl_eventpoll(2), kcmp(2), Linux fs/eventpoll.c.
 """
 
@@ -161,6 +161,8 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 
 def _is_ready(file: FileEvidence) -> bool:
+    if file.link == b"anon_inode:[signalfd]":
+        return False  # it reports the signals of whoever asks, fs/signalfd.c signalfd_poll: ours, not the target's
     return bool(file.borrowed.poll(ANYTHING))
 
 
@@ -234,7 +236,16 @@ def _add(steps: Steps, process: ObjectId, part: Part, epoll: int, number: int, e
 
 
 def compare(before: Epoll, after: Epoll, where: ObjectId) -> Iterator[Difference]:
-    return compare_fields("fd.epoll", where, before, after)
+    # an entry that was disarmed and had nothing to report is armed for errors and hang-ups: told as a loss
+    idle = {(e.fd, e.file) for e in before.entries if e.events and not e.ready and all(name in _PRIVATE_NAMES for name in e.events)}
+    entries = tuple(
+        e.replace(events=tuple(n for n in e.events if n in _PRIVATE_NAMES), ready=False) if (e.fd, e.file) in idle else e
+        for e in after.entries
+    )
+    return compare_fields("fd.epoll", where, before, after.replace(entries=entries))
+
+
+_PRIVATE_NAMES = frozenset(flags.names("epoll", PRIVATE))
 
 
 KIND = Kind("fd.epoll", record=Epoll, subject="file", claims=True, watches=WATCHES, verbs=verbs(__name__))

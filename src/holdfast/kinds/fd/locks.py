@@ -1,7 +1,8 @@
 """fd.locks: locks on a file: of a process (fcntl F_SETLK), of an open file description (F_OFD_SETLK), and flock.
 
 Carries:  kind, range, read or write, and for locks of a process which process.
-Loses:    the order of waiters: a process that waits for a lock asks for it again. A restore fails where somebody else has the lock by then.
+Loses:    the order of waiters: a process that waits for a lock asks for it again; of a lock of an open file (flock, F_OFD_SETLK), which
+          of the processes that share the file asked for it. A restore fails where somebody else has the lock by then.
 Sources:  fcntl_locking(2), flock(2), proc_pid_fdinfo(5) `lock`, proc_locks(5), Linux fs/locks.c.
 """
 

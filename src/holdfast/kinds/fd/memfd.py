@@ -1,11 +1,14 @@
 """fd.memfd: memory behind a descriptor that has a name only to show (memfd_create).
 
-Carries:  name, contents (as pages, by the engine), size, seals, owner, mode, time of change of contents.
-Loses:    inode number, times of access and of status change.
+Carries:  name, contents (as pages, by the engine), size, seals, owner, mode, times of access and of change of contents, extended
+          attributes.
+Loses:    inode number, time of status change, blocks reserved beyond its data. One that chattr(1) has given attributes is refused.
 Sources:  memfd_create(2), fcntl_locking(2), F_GET_SEALS(2const), Linux mm/memfd.c.
 """
 
 from __future__ import annotations
+
+import os
 
 from holdfast.kernel import flags
 from holdfast.kinds import files
@@ -24,8 +27,15 @@ MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
 F_ADD_SEALS, F_GET_SEALS = 1033, 1034
 F_SEAL_SEAL = 1
 HUGETLBFS_MAGIC = 0x958458F6
-UTIME_OMIT = (0).to_bytes(8, "little") + ((1 << 30) - 2).to_bytes(8, "little")
+FS_IOC_GETFLAGS = 0x80086601
 LINK = b"/memfd:"
+
+
+class Attribute(Record):
+    """An extended attribute."""
+
+    name: bytes
+    value: bytes
 
 
 class Memfd(Record):
@@ -38,6 +48,8 @@ class Memfd(Record):
     uid: int
     gid: int
     modified_ns: int
+    accessed_ns: int | None = None
+    attributes: tuple[Attribute, ...] = ()
 
 
 def detect(ev: InodeEvidence) -> Claim | None:
@@ -76,6 +88,15 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
         yield Refusal(
             "fd.memfd.seals", f"{who} has seals that Holdfast does not know: {e}", file.where, "F_GET_SEALS(2const)", "see `holdfast drift`"
         )
+    given = _flags(file)
+    if given:
+        yield Refusal(
+            "fd.memfd.attributes",
+            f"{who} is a memfd with file attributes {given:#x}",
+            file.where,
+            "ioctl_iflags(2): it is immutable, append-only, or keeps no time of access; no kind carries that",
+            "take them off (FS_IOC_SETFLAGS) and retry",
+        )
     if -1 in files.owner(file.process, file.stat):
         yield Refusal(
             "fd.memfd.owner",
@@ -86,6 +107,13 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
         )
 
 
+def _flags(file: FileEvidence) -> int:
+    try:
+        return file.borrowed.ioctl_int(FS_IOC_GETFLAGS)
+    except OSError:  # before Linux 6.6 tmpfs had none
+        return 0
+
+
 def dump(ev: InodeEvidence) -> Memfd:
     file = _file(ev)
     assert file is not None
@@ -93,7 +121,13 @@ def dump(ev: InodeEvidence) -> Memfd:
     uid, gid = files.owner(file.process, st)
     seals = flags.names("seal", int(file.borrowed.fcntl(F_GET_SEALS)))
     name = ev.link[len(LINK) :].removesuffix(files.DELETED)
-    return Memfd(name, st.st_size, seals, st.st_mode & 0o7777, uid, gid, st.st_mtime_ns)
+    way = b"/proc/%d/fd/%d" % (file.process.pid, int(file.fd))
+    try:
+        listed = os.listxattr(way)
+    except OSError:
+        listed = []  # before Linux 6.6 tmpfs had no user attributes
+    attributes = tuple(Attribute(os.fsencode(n), os.getxattr(way, n)) for n in sorted(listed))
+    return Memfd(name, st.st_size, seals, st.st_mode & 0o7777, uid, gid, st.st_mtime_ns, st.st_atime_ns, attributes)
 
 
 def restore(rec: Memfd, steps: Steps) -> None:
@@ -106,14 +140,18 @@ def restore(rec: Memfd, steps: Steps) -> None:
     # seals forbid what the engine and others still have to do, so they come after all that use it
     last = steps.part(needs=("born", "caps"), ends=(me,))
     slot = last.slot(me)
-    last.call("utimensat", slot, 0, UTIME_OMIT + files.timespec(rec.modified_ns), 0)
+    for a in rec.attributes:  # writing would take capabilities of a file away
+        last.call("fsetxattr", slot, a.name + b"\0", a.value, len(a.value), 0)
+    accessed = rec.modified_ns if rec.accessed_ns is None else rec.accessed_ns
+    last.call("utimensat", slot, 0, files.timespec(accessed) + files.timespec(rec.modified_ns), 0)
     seals = flags.bits("seal", rec.seals)
     if seals:
         last.call("fcntl", slot, F_ADD_SEALS, seals, check=0)
 
 
 def compare(before: Memfd, after: Memfd, where: ObjectId) -> Iterator[Difference]:
-    return compare_fields("fd.memfd", where, before, after)
+    # reading its contents is an access
+    return compare_fields("fd.memfd", where, before, after, ignore=("accessed_ns",))
 
 
 KIND = Kind(

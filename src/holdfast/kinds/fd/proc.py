@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.kinds.evidence import FileEvidence
     from holdfast.model.ids import ObjectId
 
-PROC_SUPER_MAGIC = 0x9FA0
 OF_PROCESS = frozenset(
     b"cgroup cmdline comm environ io limits maps mountinfo mounts mountstats oom_adj oom_score oom_score_adj sched schedstat smaps "
     b"smaps_rollup stat statm status wchan".split()
@@ -55,7 +54,7 @@ def _which(ev: FileEvidence) -> tuple[bytes, ObjectId | None] | None:
 def detect(ev: FileEvidence) -> Claim | None:
     if not ev.link.startswith(b"/proc/") or ev.flags & (files.PATH | files.ACCESS) or not S_ISREG(ev.stat.st_mode):
         return None
-    if ev.borrowed.filesystem != PROC_SUPER_MAGIC or _which(ev) is None:
+    if ev.borrowed.filesystem != files.PROC_SUPER_MAGIC or _which(ev) is None:
         return None
     return Claim(files.shown(ev.link))
 

@@ -4,8 +4,9 @@ Carries:  path, offset, access mode and flags (append, direct, sync, noatime); a
           is written is expected to live (F_SET_RW_HINT).
 Loses:    contents that others change after the dump: a restore refuses where a file that is read and written has changed, where one
           is shorter than it was (unless it is only appended to) or where its name leads to another file; the credentials of who
-          opened it; advice given by posix_fadvise; sharing of the offset with a process outside the tree; before Linux 5.17, a hint of
-          the open file alone (F_SET_FILE_RW_HINT).
+          opened it, and that this very open made it (F_CREATED_QUERY); advice given by posix_fadvise; sharing of the offset with a
+          process outside the tree; before Linux 5.17, a hint of the open file alone (F_SET_FILE_RW_HINT). One that is open for
+          writing and has become immutable or append-only since is refused: nobody can open it so again.
 Sources:  open(2), fcntl(2), proc_pid_fdinfo(5), Linux fs/open.c do_dentry_open, fs/fcntl.c.
 """
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from holdfast.kinds.contract import Difference, Host, Probes, Steps, Verdict
     from holdfast.kinds.evidence import FileEvidence
     from holdfast.model.ids import ObjectId
+
+
+FS_IOC_GETFLAGS, FS_IMMUTABLE_FL, FS_APPEND_FL = 0x80086601, 0x10, 0x20  # include/uapi/linux/fs.h
+O_APPEND = 0o2000
 
 
 class Regular(Record):
@@ -94,6 +99,25 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "fcntl(2) F_GET_RW_HINT",
             "teach it to fd.regular",
         )
+
+    if ev.inode is None and ev.flags & files.ACCESS and (lock := _locked(ev)):
+        yield Refusal(
+            "fd.regular.attribute",
+            f"{files.who(ev)} may write {files.shown(ev.link)}, which has become {lock} since it was opened",
+            ev.where,
+            "no open gives the right to write such a file again; ioctl_iflags(2)",
+            f"chattr -{'i' if lock == 'immutable' else 'a'} the file, or close it, and retry",
+        )
+
+
+def _locked(ev: FileEvidence) -> str:
+    try:
+        bits = ev.borrowed.ioctl_int(FS_IOC_GETFLAGS)
+    except OSError:  # ENOTTY and the like: a filesystem without attributes
+        return ""
+    if bits & FS_IMMUTABLE_FL:
+        return "immutable"
+    return "append-only" if bits & FS_APPEND_FL and not ev.flags & O_APPEND else ""
 
 
 def _hint(ev: FileEvidence) -> int:

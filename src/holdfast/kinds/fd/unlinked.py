@@ -247,12 +247,12 @@ def restore(rec: Unlinked, steps: Steps) -> None:
         part.made(rec.path)
     part.call("ftruncate", fd, rec.size)
     files.set_owner(part, fd, rec.uid, rec.gid, rec.mode)
-    for a in rec.attributes:
-        part.call("fsetxattr", fd, a.name + b"\0", a.value, len(a.value), 0)
     part.opened(fd)
     # after all that use it: the engine, which fills it, and the descriptors and areas that lead to it
     last = steps.part(needs=("born", "paths", "caps"), ends=(me,))
     slot = last.slot(me)
+    for a in rec.attributes:  # writing would take capabilities of a file away
+        last.call("fsetxattr", slot, a.name + b"\0", a.value, len(a.value), 0)
     last.call("utimensat", slot, 0, files.timespec(rec.accessed_ns) + files.timespec(rec.modified_ns), 0)
     if not rec.created:
         last.call("unlink", rec.path + b"\0")

@@ -69,10 +69,15 @@ def test_a_folder_that_is_watched_is_refused(fds: list[int], tmp_path: Path) -> 
 
 
 def test_a_place_that_means_nothing_elsewhere_is_refused(fds: list[int]) -> None:
-    fds.append(os.open("/proc/self", os.O_RDONLY | os.O_DIRECTORY))
+    fds.append(os.open("/proc/sys", os.O_RDONLY | os.O_DIRECTORY))
     assert native.verdicts(KIND, fds[0]) == []
     some(fds[0], 100)
     assert native.verdicts(KIND, fds[0]) == ["fd.directory.pos"]
+
+
+def test_a_folder_of_a_process_that_is_dumped_is_refused(fds: list[int]) -> None:
+    fds.append(os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY))
+    assert native.verdicts(KIND, fds[0]) == ["fd.directory.process"]
 
 
 def test_a_removed_folder_is_refused(fds: list[int], tmp_path: Path) -> None:

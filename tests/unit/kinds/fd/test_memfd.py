@@ -74,6 +74,35 @@ def test_what_is_made_again_is_what_was_dumped(fds: list[int], seals: int | None
     assert os.readlink(f"/proc/self/fd/{fds[1]}") == "/memfd:a name (deleted) (deleted)"
 
 
+def test_extended_attributes_and_both_times_come_back(fds: list[int]) -> None:
+    fds.append(os.memfd_create("x"))
+    try:
+        os.setxattr(fds[0], b"user.note", b"kept")
+    except OSError:
+        pytest.skip("machine cannot: tmpfs has user attributes since Linux 6.6")
+    os.utime(fds[0], ns=(10**18, 2 * 10**18))
+    rec = record(fds[0])
+    fds.append(restored(rec))
+    assert os.getxattr(fds[1], b"user.note") == b"kept"
+    st = os.fstat(fds[1])
+    assert (st.st_atime_ns, st.st_mtime_ns) == (10**18, 2 * 10**18)
+
+
+def test_a_memfd_with_file_attributes_is_refused(fds: list[int]) -> None:
+    fds.append(os.memfd_create("x"))
+    try:
+        fcntl.ioctl(fds[0], 0x40086602, (0x40).to_bytes(8, "little"))  # FS_IOC_SETFLAGS, FS_NODUMP_FL
+    except OSError:
+        pytest.skip("machine cannot: tmpfs has file attributes since Linux 6.6")
+    evidence = native.tree(fds[0])
+    refuse = KIND.verb("refuse")
+    assert refuse is not None
+    try:
+        assert [r.code for r in refuse(evidence.inodes[0], native.answer)] == ["fd.memfd.attributes"]
+    finally:
+        native.close(evidence)
+
+
 def test_a_memfd_that_must_not_be_executed_comes_back(fds: list[int]) -> None:
     try:
         fds.append(os.memfd_create("x", 8))  # MFD_NOEXEC_SEAL
