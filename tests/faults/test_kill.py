@@ -1,4 +1,4 @@
-"""Whoever is killed while it dumps, at whatever instant, the tree lives on as it was.
+"""Whoever is killed or interrupted while it dumps, at whatever instant, the tree lives on as it was.
 
 The dumper counts the lines that it has executed in the rooms that touch the target, and kills itself at one drawn by lot: an instant
 named by progress, not by time. What it was in the middle of in the kernel, and where the target's threads were, is left to chance.
@@ -31,6 +31,7 @@ import holdfast, holdfast.engine.dump
 from holdfast.kinds import registry
 registry.kinds()
 target, image, leave, last = int(sys.argv[1]), sys.argv[2], sys.argv[3] == "leave", int(sys.argv[4])
+number = int(sys.argv[5])
 rooms = tuple(f"/holdfast/{r}" for r in ("tracee/", "engine/inside.py", "engine/twin.py", "engine/dump.py", "engine/memory.py"))
 me, count = os.getpid(), 0
 def line(frame, event, arg):
@@ -42,7 +43,7 @@ def line(frame, event, arg):
                 frame = frame.f_back
             if frame is not None:
                 os.write(1, b"freezing")
-            os.kill(me, 9)
+            os.kill(me, number)
     return line
 def trace(frame, event, arg):
     return line if any(r in frame.f_code.co_filename for r in rooms) else None
@@ -53,9 +54,9 @@ print(count)
 """
 
 
-def dumper(target: int, image: Path, mode: str, last: int) -> subprocess.CompletedProcess[str]:
+def dumper(target: int, image: Path, mode: str, last: int, number: int = 9) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    args = [sys.executable, "-c", DUMPER, str(target), str(image), mode, str(last)]
+    args = [sys.executable, "-c", DUMPER, str(target), str(image), mode, str(last), str(number)]
     return subprocess.run(args, env=env, capture_output=True, text=True, timeout=60)
 
 
@@ -86,6 +87,39 @@ def test_a_dumper_killed_at_any_line_leaves_the_tree_as_it_was(tmp_path: Path, m
             assert target.errors[0] == 0, (where, target.errors)
             assert target.ended == ended or done.stdout == "freezing", (where, target.ended)
             assert not (tmp_path / "image").exists(), where
+        holdfast.dump(target.pid, tmp_path / "last", leave_running=True)
+        assert target.end() == victim.SAID
+    finally:
+        target.kill()
+
+
+@pytest.mark.root
+@pytest.mark.xdist_group("faults")
+@pytest.mark.parametrize("number", [2, 15], ids=["interrupt", "terminate"])
+@pytest.mark.parametrize(("mode", "size"), [("leave", 0), ("leave", 24 << 20), ("end", 0), ("end", 24 << 20)])
+def test_a_dumper_interrupted_at_any_line_leaves_the_tree_as_it_was(tmp_path: Path, mode: str, size: int, number: int) -> None:
+    lots = random.Random(f"{SEED} {mode} {size} {number}")
+    target = victim.Victim(tmp_path, size)
+    try:
+        whole = dumper(target.pid, tmp_path / "whole", "leave", -1)
+        assert whole.returncode == 0, whole.stderr
+        lines = int(whole.stdout) * (10 if mode == "leave" else 8) // 10
+        for i in range(TRIES // 20):
+            last = lots.randrange(1, lines)
+            before, there = victim.look(target.pids), victim.processes()
+            done = dumper(target.pid, tmp_path / "image", mode, last, number)
+            where = f"HOLDFAST_SEED={SEED}: line {last} of {lines}: {done.stderr}"
+            if (tmp_path / "image").exists():
+                # it had nothing more to do than to say so
+                assert holdfast.verify(tmp_path / "image").verdict == "OK", where
+                (tmp_path / "image").rename(tmp_path / f"whole.{i}")
+            assert done.returncode in ((-number, 0) if mode == "leave" else (-number,)), where
+            victim.wait_for_guards(there)
+            target.advance()
+            assert victim.changes(before, victim.look(target.pids)) == [], where
+            assert victim.strangers(there, target.pid) == [], where
+            assert target.errors[0] == 0, (where, target.errors)
+            assert [p.name for p in tmp_path.iterdir() if "partial" in p.name] == [], where
         holdfast.dump(target.pid, tmp_path / "last", leave_running=True)
         assert target.end() == victim.SAID
     finally:

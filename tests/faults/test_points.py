@@ -27,6 +27,7 @@ except holdfast.HoldfastError as e:
     print(e.code if hasattr(e, "code") else e, file=sys.stderr)
     sys.exit(3)
 """
+CODES = {"raise": 3, "kill": -9, "interrupt": -2, "terminate": -15}
 NOT_WHEN = {"leave": set(), "end": {"dump.twin", "dump.left", "dump.released"}}
 
 
@@ -34,7 +35,7 @@ NOT_WHEN = {"leave": set(), "end": {"dump.twin", "dump.left", "dump.released"}}
 @pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("size", [0, BIG], ids=["small", "big"])
 @pytest.mark.parametrize("mode", ["leave", "end"])
-@pytest.mark.parametrize("how", ["raise", "kill"])
+@pytest.mark.parametrize("how", CODES)
 def test_a_dump_that_fails_leaves_the_tree_as_it_was(tmp_path: Path, how: str, mode: str, size: int) -> None:
     target = victim.Victim(tmp_path, size)
     try:
@@ -55,7 +56,7 @@ def _fail_at(point: str, how: str, mode: str, target: victim.Victim, folder: Pat
     tag = f"{point}:{how}"
     env = {**os.environ, "HOLDFAST_FAULT": tag, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", DUMPER, str(target.pid), str(image), mode], env=env, capture_output=True, timeout=60)
-    assert done.returncode == (-9 if how == "kill" else 3), (point, done.stderr.decode())
+    assert done.returncode == CODES[how], (point, done.stderr.decode())
     victim.wait_for_guards(there)
     target.advance()
     assert victim.changes(before, victim.look(target.pids)) == [], point
@@ -68,4 +69,4 @@ def _fail_at(point: str, how: str, mode: str, target: victim.Victim, folder: Pat
         assert left == [image.name]
         assert holdfast.verify(image).verdict == "OK"
     else:
-        assert left == ([] if how == "raise" else [f"{image.name}.partial"]), point
+        assert left == ([f"{image.name}.partial"] if how == "kill" else []), point

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from holdfast.engine import enclosure, faults, memory, twin, unseen
+from holdfast.engine import enclosure, faults, interrupts, memory, twin, unseen
 from holdfast.engine.admit import Admitted, admit, told
 from holdfast.engine.collect import running_tree, stopped_tree
 from holdfast.engine.inside import AREA, Inside, describe
@@ -79,19 +79,16 @@ def dump(
     if pid == os.getpid() or pid <= 0:
         raise UsageError("pid", f"{pid} is not a process that can be dumped from here", do="give the pid of another process")
     began = time.monotonic_ns()
-    with Writer(image, sync=sync) as writer:
-        work = _Work(pid, writer, leave_running, options)
+    with interrupts.Held() as signals, Writer(image, sync=sync) as writer:
+        work = _Work(pid, writer, leave_running, options, signals)
         work.pages.progress = progress
         unseen.prepare(options)
         try:
-            work.hold()
-            work.judge()
-            work.ask()
-            work.take()
-            if leave_running:
-                work.let_go()
-                work.finish_pages()
+            for step in (work.hold, work.judge, work.ask, work.take, *((work.let_go, work.finish_pages) if leave_running else ())):
+                step()
+                signals.safe()
             sealed = work.write()
+            signals.safe()
             if not leave_running:
                 work.kill()
         except BaseException:
@@ -102,7 +99,7 @@ def dump(
 
 
 class _Work:
-    def __init__(self, pid: int, writer: Writer, leave_running: bool, options: Options) -> None:
+    def __init__(self, pid: int, writer: Writer, leave_running: bool, options: Options, signals: interrupts.Held) -> None:
         self.pid, self.writer, self.leave, self.options = pid, writer, leave_running, options
         self.held = Held()
         self.tree: TreeEvidence
@@ -115,8 +112,13 @@ class _Work:
         self.how = "copy"
         file = writer.pages(0)
         self.pages = memory.Pages(file.fd)
-        self.pages.settled = lambda end: writer.settled(0, end)
+        self.signals = signals
+        self.pages.settled = self._settled
         self.pages.hashed = lambda i, digest: writer.hashed(0, i, digest)
+
+    def _settled(self, end: int) -> None:
+        self.writer.settled(0, end)
+        self.signals.safe()  # between two runs of a program
 
     def hold(self) -> None:
         self.stop_began = time.monotonic_ns()
@@ -275,6 +277,7 @@ class _Work:
             self.writer.add(name, kind.version, kind.record, entries)
         self.writer.index(self.pages.rows)
         faults.point("dump.written")
+        self.signals.safe()
         root = self.tree.processes[0]
         sealed = self.writer.seal(
             Inventory(

@@ -1,6 +1,7 @@
-"""Named points where a test makes us fail: raise an error, or kill ourselves.
+"""Named points where a test makes us fail: raise an error, or send ourselves a signal.
 
-HOLDFAST_FAULT=NAME:raise or NAME:kill; unset, a point costs one comparison. docs/ and tests/faults/ walk POINTS.
+HOLDFAST_FAULT=NAME:raise, NAME:kill, NAME:interrupt or NAME:terminate; unset, a point costs one comparison. docs/ and tests/faults/
+walk POINTS.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ POINTS = (
     "restore.registers",
     "restore.verified",
 )
+SIGNALS = {"kill": 9, "interrupt": 2, "terminate": 15}
 _wanted = os.environ.get("HOLDFAST_FAULT", "")
 
 
@@ -43,6 +45,7 @@ def point(name: str) -> None:
 def _fail(name: str) -> None:
     wanted, _, how = _wanted.partition(":")
     if wanted == name:
-        if how == "kill":
-            os.kill(os.getpid(), 9)
+        if how in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[how])
+            return  # one that is blocked comes later
         raise InternalError("fault", f"failed at {name}, as asked by HOLDFAST_FAULT")
