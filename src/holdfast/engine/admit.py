@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from holdfast.kinds import registry
+from holdfast.kinds.contract import Link
 from holdfast.model.census import Admission, Census, Found, Loss, Refusal, Unchecked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from holdfast.errors import Refused
@@ -59,13 +61,13 @@ def admit(tree: TreeEvidence) -> Admitted:
     understood: dict[tuple[str, ...], frozenset[str]] = {}  # the fdinfo keys that kinds know together
     kinds = registry.kinds_for(f.link for f in tree.files).values()
     by_subject = {s: [k for k in kinds if k.subject == s] for s in ("tree", "process", "thread", "vma", "file", "inode")}
+    for_link = _ByLink(by_subject["file"])
 
     def judge(subject: str, ev: Any) -> None:
         claimed: list[tuple[Kind, str]] = []
         facets: list[Kind] = []
-        for kind in by_subject[subject]:
-            detect = kind.verbs.get("detect")
-            claim = detect(ev) if detect is not None else None
+        for kind, detect in for_link.of(ev.link) if subject == "file" else _detecting(by_subject[subject]):
+            claim = detect(ev)
             if claim is None:
                 continue
             if kind.claims:
@@ -122,6 +124,25 @@ def told(kind: str, said: Refused) -> tuple[Refusal, ...]:
     if said.refusals:
         return tuple(_named(r, kind) for r in said.refusals)
     return (Refusal(said.code.partition(".")[2], said.what, said.where, said.why, said.do, kind),)
+
+
+def _detecting(kinds: Iterable[Kind]) -> list[tuple[Kind, Any]]:
+    return [(k, k.verbs["detect"]) for k in kinds if "detect" in k.verbs]
+
+
+class _ByLink:
+    # which kinds of files may have something to say about a link: a kind with Link watches claims no other (kinds/registry.py)
+    def __init__(self, kinds: list[Kind]) -> None:
+        self._kinds = [(k, tuple(w.prefix.encode() for w in k.watches if type(w) is Link) if k.claims else ()) for k in kinds]
+        self._prefixes = tuple({p for _, prefixes in self._kinds for p in prefixes})
+        self._known: dict[tuple[bytes, ...], list[tuple[Kind, Any]]] = {}
+
+    def of(self, link: bytes) -> list[tuple[Kind, Any]]:
+        fits = tuple([p for p in self._prefixes if link.startswith(p)])
+        found = self._known.get(fits)
+        if found is None:
+            found = self._known[fits] = _detecting(k for k, prefixes in self._kinds if not prefixes or not set(prefixes).isdisjoint(fits))
+        return found
 
 
 def _ask(name: str) -> Any:

@@ -193,7 +193,7 @@ def _by_pid(tree: TreeEvidence) -> list[ProcessEvidence]:
 def _files(tree: TreeEvidence) -> None:
     # One object for each open file description. Two descriptors with equal link and equal fdinfo text (but for O_CLOEXEC) may be one:
     # kcmp decides, against one representative of each description with that text, ordered so that n descriptors cost n log n.
-    same: dict[tuple[bytes, int, int, int], list[FileEvidence]] = {}
+    same: dict[tuple[bytes, int, int, int, bytes], list[FileEvidence]] = {}
     for process in _by_pid(tree):
         if process.zombie:
             continue
@@ -206,7 +206,9 @@ def _files(tree: TreeEvidence) -> None:
                 continue  # only a running target closes files while we look
             new = FileEvidence(ObjectId(""), tree, link, raw)
             info = new.info
-            key = (link, info.flags & ~CLOEXEC, info.pos, info.ino or 0)
+            # all eventfds have one link; the number of each is its own (Linux fs/eventfd.c eventfd_show_fdinfo)
+            own = raw.partition(b"\neventfd-id:")[2].partition(b"\n")[0]
+            key = (link, info.flags & ~CLOEXEC, info.pos, info.ino or 0, own)
             known = same.setdefault(key, [])
             at = _search(known, process.pid, fd)
             if at >= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.errors import InternalError, Refused
 from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
 from holdfast.model.ids import Pid
-from holdfast.prog.call import Program
+from holdfast.prog.call import Call, Program
 from holdfast.prog.lower import ROW_SIZE
 from holdfast.tracee import gadget
 from holdfast.tracee.guard import Guard
@@ -183,7 +183,7 @@ def size_of(program: Program) -> int:
     for call in program.calls:
         total += ROW_SIZE
         for arg in call.args:
-            if not isinstance(arg, int):
+            if not isinstance(arg, int | Call):  # a number, or the result of a call before
                 total += data(arg)
         if call.child is not None:
             total += size_of(call.child)

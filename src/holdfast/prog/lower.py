@@ -44,7 +44,11 @@ class Lowered:
 
     def row_of(self, address: int) -> Call | None:
         """The call whose row is at an address, or nothing for the end of the table."""
-        return next((c for c, at in self.calls if at == address - self.base), None)
+        low, high, wanted = 0, len(self.calls), address - self.base
+        while low < high:  # rows are in order
+            mid = (low + high) // 2
+            low, high = (mid + 1, high) if self.calls[mid][1] < wanted else (low, mid)
+        return self.calls[low][0] if low < len(self.calls) and self.calls[low][1] == wanted else None
 
 
 def lower(program: Program, base: int, numbers: Mapping[str, int]) -> Lowered:

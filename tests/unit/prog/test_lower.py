@@ -119,3 +119,15 @@ def test_programs_are_joined_by_adding_their_calls() -> None:
     one.extend(two)
     lowered = lower(one, BASE, NUMBERS)
     assert [c for c, _ in lowered.calls] == [a, b]
+
+
+def test_each_row_is_found_by_its_address_and_nothing_between() -> None:
+    child = Program()
+    inner = [child.call("getpid") for _ in range(2)]
+    program = Program()
+    outer = [program.call("getpid") for _ in range(3)]
+    outer.append(program.fork("clone", 0, child=child))
+    lowered = lower(program, BASE, NUMBERS)
+    found = [lowered.row_of(BASE + n * ROW_SIZE) for n in range(-1, 9)]
+    assert found == [None, *outer, None, *inner, None, None]
+    assert lowered.row_of(BASE + 8) is None
