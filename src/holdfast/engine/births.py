@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 SIGNAL = 28
 PATIENCE_S = 2.0
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NAME = 15
 SIGCHLD, SIGSTOP = 17, 19
+CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))  # signal(7): their default action dumps core
 WNOHANG, WUNTRACED, WALL = 1, 2, 0x40000000
 
 
@@ -305,8 +307,11 @@ class Births:
             code, signal = (rec.exit_status >> 8) & 0xFF, rec.exit_status & 0x7F
             program = Program()
             pid = self.pids[str(name)]
+            if rec.zombie_name:
+                program.call("prctl", PR_SET_NAME, rec.zombie_name + b"\0")
             if signal:
-                program.call("prlimit64", 0, 4, Struct(bytes(16)), 0)  # no core file
+                if signal in CORE_SIGNALS:
+                    program.call("prlimit64", 0, 4, Struct(bytes(16)), 0)  # no core file
                 hand.run(program)
                 os.kill(pid, signal)
                 if signal != 9:

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 _CONTROLS = 64
 _AUTOGROUP = re.compile(rb"autogroup-\d+")  # every session has one of its own, with a number
 _LOWEST, _HIGHEST = 1 << 32, 1 << 47  # a result between these is an address that the kernel chose, for a process of its own layout
+# What a parent and its tools can learn of a process that has ended; the rest is nobody's (docs/kinds.md, task.process).
+_OF_ZOMBIES = frozenset(
+    "task_struct.comm task_struct.exit_code task_struct.exit_signal status-keys.Name status-keys.State stat.state stat.ppid stat.pgrp "
+    "stat.session stat.exit_signal stat.exit_code".split()
+)
 NOTHING = "nothing"
 """The interface of the recipe that makes no state: what an engine does to a bare subject is told by it alone."""
 
@@ -82,7 +87,8 @@ class Rounds:
         found: Look = kernel_sights(self.reader.snapshot(tasks)) if self.reader is not None else {}
         found.update(observe.proc_sights(tasks))
         found.update(observe.memory_sights(tasks, _rseq_areas(found), like))
-        return found
+        ended = tuple(f"{label}." for label in tasks if (s := found.get(f"{label}.stat.state")) is not None and s.value == "Z")
+        return {p: s for p, s in found.items() if not p.startswith(ended) or s.signature in _OF_ZOMBIES} if ended else found
 
     def _control(self, make: Sequence[Line]) -> _Control:
         key = "\n".join(map(str, make))

@@ -1,10 +1,11 @@
 """task.process: who there is: pids, parents, threads, sessions, process groups, zombies, stopped jobs.
 
 Carries:  exact pids and tids (as the tree sees itself), parents, order of children, sessions, process groups, exit signals, wait status
-          of zombies, job-control stops, and whether the parent was told of them.
+          and names of zombies, job-control stops, and whether the parent was told of them.
 Loses:    start times and accumulated CPU times; a session or process group of the first process that lies outside the tree becomes
-          the restorer's; that a zombie dumped core; which signal stopped a process whose group is orphaned; before Linux 5.17, that the
-          parent was not yet told of a stop.
+          the restorer's; of a zombie, all but its ids, name and wait status: its credentials, limits and masks become those of the
+          restorer, and that it dumped core is not told; which signal stopped a process whose group is orphaned; before Linux 5.17,
+          that the parent was not yet told of a stop.
 Sources:  clone(2) set_tid, setsid(2), setpgid(2), wait(2), proc_pid_stat(5), proc_pid_status(5).
 """
 
@@ -38,6 +39,7 @@ class Process(Record):
     exit_status: int = field(default=0, unit="wait status")
     stop_signal: int = field(default=0)  # of a job-control stop, 0 while running
     stop_reported: bool = True  # a wait of the parent took the news of the stop
+    zombie_name: bytes = b""
 
 
 def detect(ev: ProcessEvidence) -> Claim | None:
@@ -107,6 +109,7 @@ def dump(ev: ProcessEvidence) -> Process:
         stat.exit_code if ev.zombie else 0,
         stop,
         not stop or not stat.exit_code,  # fs/proc/array.c do_task_stat: of a stop, what wait_task_stopped has not taken
+        stat.comm if ev.zombie else b"",
     )
 
 
