@@ -148,12 +148,12 @@ CALLS: dict[str, tuple[str, str, str]] = {
     "sendto.unix": (
         f"{FULL_UNIX} ; {HELPER}",
         "sendto($both@4:4, b'more', 4, 0, 0, 0)",
-        "helper: recvfrom($both@0:4, $area, 65536, 0, 0, 0)",
+        "helper: recvfrom($both@0:4, $area, 196608, 0, 0, 0)",
     ),
     "sendmsg.unix": (
         f"{FULL_UNIX} ; {HELPER}",
         "sendmsg($both@4:4, {<8:0> <8:0>, &{&b'more', <8:4>}, <8:1> <8:0> <8:0> <8:0>}, 0)",
-        "helper: recvfrom($both@0:4, $area, 65536, 0, 0, 0)",
+        "helper: recvfrom($both@0:4, $area, 196608, 0, 0, 0)",
     ),
     "accept.unix": (
         f"{LISTENER} ; listen($listener, 1) ; client = socket(AF_UNIX=1, SOCK_STREAM=1, 0) ; {HELPER}",
