@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -141,6 +142,8 @@ def _campaign(given: dict[str, Any], store: Store) -> int:
     hunt = campaign.Campaign(store, number, engines)
     failed = [] if replayed else chosen(hunt.old_failures(), plan.only)
     pool = _pool(given, crew, engines)
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, signal.default_int_handler)  # an end that was asked for is told, and cleans up
     try:
         with _progress(given) as progress:
             deadline = began + given["budget"] if given["budget"] else None
@@ -248,7 +251,9 @@ def _tell(given: dict[str, Any], store: Store, number: int, ended: Ended | None,
     found = triage.report(rounds, ledger.load(), _facts(store, number, ended), _gaps(ended, missing, _user(store)))
     _write(given, found, rounds)
     lost = sum(r.verdict == "lost" for r in rounds)
-    verdict = "LOSSY" if lost else "UNKNOWN" if found.verdict == "UNKNOWN" else "OK"
+    # what failed or was flaky says nothing good of what it was about
+    unsure = found.verdict == "UNKNOWN" or any(r.verdict in ("failed", "flaky") for r in rounds)
+    verdict = "LOSSY" if lost else "UNKNOWN" if unsure else "OK"
     code = Found.exit_code if lost else 0
     if given["as_json"]:
         facts = as_json.facts(found) | {"campaign": number, "store": store.path, "engines_differ": _differing(store, number)}

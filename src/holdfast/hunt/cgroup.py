@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from holdfast.model.record import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +24,48 @@ LIMITS = {
 }
 
 
-def enter(memory: int, tasks: int) -> list[str]:
-    """Move this process into a group with limits; what could not be limited, as words: memory, tasks.
+class Entered(Record):
+    """The groups that this process was moved into.
+
+    Shape:   `missing`: what could not be limited, as words: memory, tasks; `homes`: open folders of the groups that it was in before
+    """
+
+    missing: tuple[str, ...]
+    homes: tuple[int, ...]
+
+
+def enter(memory: int, tasks: int) -> Entered:
+    """Move this process into a group with limits.
 
     Unit:    memory in bytes
     """
-    missing = []
+    missing, homes = [], []
     wanted = {"memory": memory, "pids": tasks}
     for controller, limit in wanted.items():
-        if not any(_enter(home, kind, controller, limit) for home, kind in _homes(controller)):
+        for home, kind in _homes(controller):
+            if _enter(home, kind, controller, limit):
+                homes.append(os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                break
+        else:
             missing.append("tasks" if controller == "pids" else controller)
-    return missing
+    return Entered(tuple(missing), tuple(homes))
+
+
+def leave(entered: Entered) -> None:
+    """Move this process back, and remove its groups, in which nothing else lives any more.
+
+    The open folders lead through the mounts that were there before the sandbox's own.
+    """
+    for home in entered.homes:
+        try:
+            fd = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=home)
+            try:
+                os.write(fd, b"%d" % os.getpid())
+            finally:
+                os.close(fd)
+            os.rmdir(f"{PREFIX}{os.getpid()}", dir_fd=home)
+        except OSError:
+            continue  # whoever waits for us removes it, or the next campaign does
 
 
 def _enter(home: str, kind: str, controller: str, limit: int) -> bool:

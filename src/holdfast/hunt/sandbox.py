@@ -157,7 +157,7 @@ def inhabit(how: Sandbox, body: Callable[[Sequence[str]], None], lifeline: int, 
         os.setsid()
     except PermissionError:
         assert os.getsid(0) == os.getpid()  # it is the leader of one already
-    missing = cgroup.enter(how.memory, how.tasks)
+    groups = cgroup.enter(how.memory, how.tasks)
     alive_out, alive_in = os.pipe()
     try:
         if how.user:
@@ -168,10 +168,10 @@ def inhabit(how: Sandbox, body: Callable[[Sequence[str]], None], lifeline: int, 
         return 20
     init = os.fork()
     if init == 0:
-        os.close(alive_in)
-        os.close(lifeline)
-        _leave(lambda: _init(how, body, alive_out, said, missing))
-    _close_all_but((lifeline, alive_in))
+        for fd in (alive_in, lifeline, *groups.homes):
+            os.close(fd)
+        _leave(lambda: _init(how, body, alive_out, said, groups.missing))
+    _close_all_but((lifeline, alive_in, *groups.homes))
     watch = os.pidfd_open(init)
     ready = select.poll()
     for fd in (watch, lifeline):
@@ -180,6 +180,7 @@ def inhabit(how: Sandbox, body: Callable[[Sequence[str]], None], lifeline: int, 
         os.kill(init, signal.SIGKILL)
         ready.unregister(lifeline)
     code = os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
+    cgroup.leave(groups)
     return code if code >= 0 else 128 - code
 
 

@@ -97,3 +97,21 @@ def test_points_and_pairs_are_run_too(tmp_path: Path) -> None:
         names = [r.recipe for r in store.rounds(1)]
     assert {"eventfd/1", "eventfd/1@0", "eventfd/1@1"} <= set(names)
     assert sum("+" in n or "&" in n for n in names) == 2
+
+
+@pytest.mark.root
+def test_a_campaign_that_is_asked_to_end_says_how_it_goes_on(tmp_path: Path) -> None:
+    store = tmp_path / "s.db"
+    recipes = written(tmp_path / "r", *map(eventfd, range(1, 200)))
+    process = subprocess.Popen(command(store, "--replay", recipes), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    watch = Store(str(store))
+    try:
+        while not watch.counts(1):
+            assert process.poll() is None
+        process.terminate()
+        _, story = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 130
+        assert "holdfast hunt --resume goes on" in story
+        assert 0 < len(list(watch.rounds(1))) < 199
+    finally:
+        watch.close()

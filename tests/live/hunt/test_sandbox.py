@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def test_memory_has_a_limit_where_the_machine_has_one() -> None:
     def grows() -> int:
         return len(bytearray(os.urandom(1) * (400 << 20)))
 
-    code = "from holdfast.hunt import cgroup; print(cgroup.enter(1 << 30, 100)); import os; print(os.getpid())"
+    code = "from holdfast.hunt import cgroup; print(cgroup.enter(1 << 30, 100).missing); import os; print(os.getpid())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     missing, pid = done.stdout.split("\n")[:2]
     cgroup.forget(int(pid))
@@ -221,3 +222,21 @@ def test_no_control_group_is_left() -> None:
     left = {g for g in groups(where) - before if not os.path.exists(f"/proc/{g.rpartition('.')[2]}")}
     assert left == set()
     assert set(inside) - before != set() or not where  # there was one
+
+
+@pytest.mark.root
+def test_when_the_one_who_wants_it_is_killed_all_of_it_goes_and_no_group_stays() -> None:
+    code = "import os, signal; from holdfast.hunt.sandbox import run; run(lambda: (os.write(1, b'ready'), signal.pause()))"
+    where = homes()
+    before = groups(where)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"ready"
+        made = groups(where) - before
+        process.kill()
+        assert process.stdout.read() == b""  # nobody of it has the pipe any more
+    until = time.monotonic() + PATIENCE_S
+    while groups(where) & made and time.monotonic() < until:
+        os.sched_yield()
+    assert groups(where) & made == set()
+    assert made or not where

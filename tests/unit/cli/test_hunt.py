@@ -77,6 +77,11 @@ def test_without_a_loss_it_is_ok_and_with_nothing_tried_unknown(store: Path) -> 
     assert (run("--report").exit_code, run("--report").output[:8]) == (0, "UNKNOWN ")
 
 
+def test_what_failed_is_not_told_as_ok(store: Path) -> None:
+    filled(store, made("kept"), made("failed", key="other"))
+    assert (run("--report").exit_code, run("--report").output[:8]) == (0, "UNKNOWN ")
+
+
 def test_engines_stand_side_by_side_where_they_differ(store: Path) -> None:
     filled(store, made("lost", "criu:4.2"), made("kept"), made("kept", key="same"), made("kept", "criu:4.2", key="same"))
     lines = run("--report").output.splitlines()
