@@ -3,11 +3,12 @@
 A predicate (`reads` of a row) is one test, or several with ` or ` between them:
 
     PATH != null        a pointer, or one of an array of pointers, is not null
-    PATH != 0           a number is not 0
+    PATH != 0           a number is not 0, or not another number
     PATH != empty       a list has elements
     PATH & 0x40         at least one of these bits is set
     PATH lacks 0x40     at least one of these bits is not set
     PATH != shared      a keyring is the task's own: not its reader's, its user's or its login's
+    PATH != own         of a namespace that is not the reader's: it is not what the reader's has
     exists              the struct was found at all
 
 PATH is a field of the row's struct, or of the struct that `via` names, as BTF has it; it goes on behind a pointer only where
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 STARTS = frozenset(
     """
     task_struct thread_struct signal_struct mm_struct cred vm_area_struct fpu landlock_cred_security landlock_file_security dnotify_mark
-    sock unix_sock udp_sock tcp_sock netlink_sock
+    sock unix_sock udp_sock tcp_sock netlink_sock tty_struct shmem_inode_info user_namespace pid_namespace
     """.split()
 )
-_TEST = re.compile(r"(?P<path>[a-z_][\w.]*) (?:(?P<op>!=) (?P<word>null|0|empty|shared)|(?P<bits>&|lacks) (?P<mask>0x[0-9a-f]+|\d+))")
+_TEST = re.compile(r"(?P<path>[a-z_][\w.]*) (?:(?P<op>!=) (?P<word>null|empty|shared|own|\d+)|(?P<bits>&|lacks) (?P<mask>0x[0-9a-f]+|\d+))")
 _HEAD = '''"""{about}
 
 Generated from ledger/structs by holdfast.drift.predicates; tests/repo holds it fresh.
@@ -61,9 +62,11 @@ def tests(reads: str, start: str, where: str) -> list[Test]:
     for one in reads.split(" or "):
         found = _TEST.fullmatch(one)
         if found is None:
-            raise malformed(where, f"`{one}` is no test: PATH != null, 0, empty or shared; PATH & BITS; PATH lacks BITS")
-        operator = found["word"] if found["op"] else found["bits"]
-        out.append((segments(start, found["path"]), operator, int(found["mask"], 0) if found["mask"] else 0))
+            raise malformed(where, f"`{one}` is no test: PATH != null, a number, empty, shared or own; PATH & BITS; PATH lacks BITS")
+        operator, number = found["word"] or found["bits"], found["mask"] or "0"
+        if operator.isdigit():
+            operator, number = "!=", operator
+        out.append((segments(start, found["path"]), operator, int(number, 0)))
     return out
 
 

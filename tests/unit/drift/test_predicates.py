@@ -31,7 +31,9 @@ def ledger(**row: str) -> Ledger:
     ("reads", "expected"),
     [
         ("domain != null", [(("cred.domain",), "null", 0)]),
-        ("count != 0 or list.head != empty", [(("cred.count",), "0", 0), (("cred.list.head",), "empty", 0)]),
+        ("count != 0 or list.head != empty", [(("cred.count",), "!=", 0), (("cred.list.head",), "empty", 0)]),
+        ("count != 4194304", [(("cred.count",), "!=", 4194304)]),
+        ("flags != own", [(("cred.flags",), "own", 0)]),
         ("mask & 0x40", [(("cred.mask",), "&", 64)]),
         ("rights lacks 16", [(("cred.rights",), "lacks", 16)]),
         ("session_keyring != shared", [(("cred.session_keyring",), "shared", 0)]),
@@ -44,7 +46,8 @@ def test_a_predicate_becomes_tests(reads: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "reads", ["", "domain", "domain == null", "domain != 7", "domain & x", "a != null and b != null", "do main != 0", "!= 0"]
+    "reads",
+    ["", "domain", "domain == null", "domain != x", "domain != -7", "domain & x", "a != null and b != null", "do main != 0"],
 )
 def test_anything_else_is_malformed(reads: str) -> None:
     with pytest.raises(UsageError) as error:

@@ -135,8 +135,16 @@ def _in_inode(struct: str) -> Visit:
     return visit
 
 
+def tty_of(walk: Walk, file: int) -> int:
+    """The terminal behind an open file of one.
+
+    Raises:  OSError: it is gone
+    """
+    return walk.number(walk.field(file, "file.private_data") + walk.layouts.at("tty_file_private.tty"))
+
+
 def _tty(walk: Walk, file: int, path: str) -> None:
-    tty = walk.number(walk.field(file, "file.private_data") + walk.layouts.at("tty_file_private.tty"))
+    tty = tty_of(walk, file)
     walk.reach(tty, "tty_struct", f"{path}.private")
     walk.later(f"{path}.private", tty, "file", "private_data", "void*")
 

@@ -107,6 +107,10 @@ WAYS: dict[str, str] = {
     "cred.thread_keyring": "key",
     "mm_struct.notifier_subscriptions": "mmu_notifier_subscriptions",
     "sock.sk_reuseport_cb": "sock_reuseport",
+    "tty_struct.ldisc": "tty_ldisc",
+    "tty_ldisc.ops": "tty_ldisc_ops",
+    "task_struct.thread_pid": "pid",
+    "pid.attr": "pidfs_attr",
 }
 
 # objects that the walk meets: their layouts are worked out once for a kernel
@@ -163,9 +167,9 @@ DEAD = frozenset(
     files_struct.fd_array files_struct.fdtab files_struct.close_on_exec_init files_struct.open_fds_init files_struct.full_fds_bits_init
     fdtable.fd fdtable.rcu fpu.__fpstate fpu.fpstate fpu.__task_fpstate fpstate.regs signal_struct.stats signal_struct.taskstats
     task_struct.thread_info.status task_struct.scx task_struct.tlb_ubc task_struct.stats task_struct.wake_q task_struct.rseq_fields
-    mm_struct.mm_count mm_struct.cpu_bitmap mm_struct.flexible_array mm_struct.mm_cid packet_sock.rx_ring packet_sock.tx_ring
-    packet_sock.prot_hook raw_sock.ipmr_table sk_buff.headers inet_sock.cork.fl sock.sk_dst_cache inet_cork_full.fl netlink_sock.cb
-    nsproxy.count user_namespace.ns.ops pipe_inode_info.bufs pipe_inode_info.tmp_page io_context.icq_list scm_fp_list.fp
+    mm_struct.mm_count vm_area_struct.shared mm_struct.cpu_bitmap mm_struct.flexible_array mm_struct.mm_cid packet_sock.rx_ring
+    packet_sock.tx_ring packet_sock.prot_hook raw_sock.ipmr_table sk_buff.headers inet_sock.cork.fl sock.sk_dst_cache inet_cork_full.fl
+    netlink_sock.cb nsproxy.count user_namespace.ns.ops pipe_inode_info.bufs pipe_inode_info.tmp_page io_context.icq_list scm_fp_list.fp
     scm_fp_list.vertices kernel_siginfo._sifields sock_common.skc_rxhash sock.sk_lock task_struct.ipi_mask task_struct.unwind_info
     shmem_inode_info.dir_offsets sock_common.skc_node file_lock.fl_u
     """.split()

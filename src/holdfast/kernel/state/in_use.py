@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Test = tuple[tuple[str, ...], str, int]
 
+_LAST_POINTER = (1 << 64) - 4097  # above are errors that are stored as pointers
 # structs that start with a struct sock: a predicate of `sock` is asked of all of them
 _SOCKS = ("unix_sock", "udp_sock", "tcp_sock", "netlink_sock")
 
@@ -48,6 +49,7 @@ def in_use(reader: Reader, of: Mapping[str, int]) -> tuple[InUse, ...]:
     """
     asking = _Asking(reader.walk())
     space, level = tasks.namespace(asking.walk)
+    asking.reader_is(space)
     for pid in of.values():
         try:
             asking.process(pid, tasks.task_of(asking.walk, space, pid), level)
@@ -87,6 +89,7 @@ class _Asking:
         self.walk = walk
         self.found: list[InUse] = []
         self._seen: set[int] = set()
+        self._own: dict[str, int] = {}  # the reader's namespaces
         self._pid = self._tid = 0
         self._table: dict[str, list[tuple[list[Test], int]]] = {}
         knows = walk.layouts.knows
@@ -94,6 +97,12 @@ class _Asking:
             tests = [test for test in row[1] if all(knows(part) for part in test[0])]
             if tests:
                 self._table.setdefault(row[0], []).append((tests, n))
+
+    def reader_is(self, space: int) -> None:
+        # nothing of the reader's own namespaces is in use by anybody in particular
+        current = self.walk.field(self.walk.memory.current(), "task_struct.cred")
+        self._own = {"pid_namespace": space, "user_namespace": self.walk.field(current, "cred.user_ns")}
+        self._seen.update(self._own.values())
 
     def process(self, pid: int, leader: int, level: int) -> None:
         field = self.walk.field
@@ -104,6 +113,7 @@ class _Asking:
         self._tid = pid
         self.ask("signal_struct", field(leader, "task_struct.signal"))
         self.ask("fpu", tasks.fpu_of(self.walk, leader))
+        self.ask("pid_namespace", tasks.namespace_of(self.walk, leader))
         if mm := field(leader, "task_struct.mm"):
             self.ask("mm_struct", mm)
             self._areas(mm)
@@ -117,6 +127,7 @@ class _Asking:
             self.ask("thread_struct", task + layouts.at("task_struct.thread"))
             cred = field(task, "task_struct.cred")
             self.ask("cred", cred)
+            self.ask("user_namespace", field(cred, "cred.user_ns"))
             offset = credentials.landlock_offset(self.walk)
             if offset is not None and (blob := field(cred, "cred.security")):
                 self.ask("landlock_cred_security", blob + offset)
@@ -155,6 +166,10 @@ class _Asking:
                 if struct in _SOCKS and struct in self._table:
                     self._seen.discard(sock)
                     self.ask(struct, sock, what)
+        elif kind == "tty":
+            self.ask("tty_struct", descriptors.tty_of(walk, file), what)
+        elif kind == "shmem":
+            self.ask("shmem_inode_info", walk.field(file, "file.f_inode") - walk.layouts.at("shmem_inode_info.vfs_inode"), what)
         elif not kind:
             for mark in descriptors.dnotify_marks(walk, file):
                 self.ask("dnotify_mark", mark, what)
@@ -166,12 +181,16 @@ class _Asking:
             return
         self._seen.add(address)
         for tests, n in rows:
-            if any(self._holds(test, address) for test in tests):
+            try:
+                held = any(self._holds(test, address, struct) for test in tests)
+            except OSError:
+                continue  # what it points at went away meanwhile
+            if held:
                 _, _, name, field, shown, why, source, do = PREDICATES[n]
                 named = f"area at {self.walk.number(start):#x}: " if start else what
                 self.found.append(InUse(self._pid, self._tid, name, field, named + shown, why, source, do))
 
-    def _holds(self, test: Test, address: int) -> bool:
+    def _holds(self, test: Test, address: int, struct: str) -> bool:
         parts, operator, number = test
         if operator == "exists":
             return True
@@ -186,9 +205,10 @@ class _Asking:
             value = layouts.value(place, data)
             if (
                 (operator == "null" and value)
-                or (operator == "0" and value)
+                or (operator == "!=" and value != number)
                 or (operator == "&" and value & number)
                 or (operator == "lacks" and number & ~value)
+                or (operator == "own" and data != self.walk.memory.read(self._own[struct] + layouts.at(place), len(data)))
                 or (operator == "empty" and int.from_bytes(data[:8], "little") not in {0, here})
                 or (operator == "shared" and value and not credentials.shared_keyring(self.walk, value))
             ):
@@ -200,4 +220,6 @@ class _Asking:
         size = self.walk.layouts.size(part)
         data = self.walk.memory.read(address + self.walk.layouts.at(part), size)
         for i in range(0, size, 8):
-            yield int.from_bytes(data[i : i + 8], "little")
+            pointer = int.from_bytes(data[i : i + 8], "little")
+            if pointer <= _LAST_POINTER:
+                yield pointer

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.kernel.btf.decode import Btf
 
-_FORM = 2
+_FORM = 3
 _BTF = "/sys/kernel/btf/vmlinux"
 _NOTES = "/sys/kernel/notes"
 _BUILD_ID = 3
@@ -136,7 +136,7 @@ def load() -> Layouts:
 
         with open(_BTF, "rb") as file:
             key = hashlib.sha256(file.read()).hexdigest()[:40]
-    path = os.path.join(cache.folder("state"), f"{key}-{_stamp()}.layouts")
+    path = os.path.join(cache.folder("state"), f"{key}-{_STAMP}.layouts")
     kept = trusted(path)
     if kept is not None:
         try:
@@ -183,6 +183,10 @@ def _stamp() -> str:
             continue  # run from an archive, which changes as a whole
         newest, total = max(newest, found.st_mtime_ns), total + found.st_size
     return f"{newest:x}-{total:x}"
+
+
+# taken when the tables are loaded: a process that has run for long must not keep its older text under the name of newer tables
+_STAMP = _stamp()
 
 
 def trusted(path: str) -> bytes | None:

@@ -187,6 +187,7 @@ PLACES: dict[str, str] = {
         vm_area_struct.vm_start
         mm_struct.flags.__mm_flags = mm_struct.flags.__mm_flags|mm_struct.flags
         landlock_file_security
+        cred.user_ns
         file_security_struct
         aa_file_ctx
         kernfs_node.id

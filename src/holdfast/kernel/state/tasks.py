@@ -18,10 +18,20 @@ _SIFIELDS = 16  # where si_pid and its like start in a siginfo of a 64-bit kerne
 
 def namespace(walk: Walk) -> tuple[int, int]:
     """The process id namespace of the caller, and its level."""
+    current = walk.memory.current()
+    pid = walk.field(current, "task_struct.thread_pid")
+    return namespace_of(walk, current), walk.number(pid + walk.layouts.at("pid.level"), 4)
+
+
+def namespace_of(walk: Walk, task: int) -> int:
+    """The process id namespace that a task is in.
+
+    Raises:  OSError: it has given its id back
+    """
     at = walk.layouts.at
-    pid = walk.number(walk.memory.current() + at("task_struct.thread_pid"))
+    pid = walk.field(task, "task_struct.thread_pid")
     level = walk.number(pid + at("pid.level"), 4)
-    return walk.number(pid + at("pid.numbers") + level * walk.layouts.size("upid") + at("upid.ns")), level
+    return walk.number(pid + at("pid.numbers") + level * walk.layouts.size("upid") + at("upid.ns"))
 
 
 def task_of(walk: Walk, space: int, number: int) -> int:

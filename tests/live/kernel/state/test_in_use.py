@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from tests.live.kernel.state.test_snapshot import subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.root
 
@@ -64,6 +65,33 @@ DISPATCH = """
 selector = ctypes.create_string_buffer(1)
 assert libc.prctl(59, 1, ctypes.c_long(0), ctypes.c_long(0), ctypes.c_void_p(ctypes.addressof(selector))) == 0
 """
+LDISC = """
+master, slave = os.openpty()
+fcntl.ioctl(slave, 0x5423, struct.pack("i", 27))  # TIOCSETD, N_NULL
+"""
+LOCKED = """
+master, slave = os.openpty()
+fcntl.ioctl(slave, 0x5457, struct.pack("4I", 1, 0, 0, 0) + bytes(20))  # TIOCSLCKTRMIOS: the first input flag
+"""
+ERRORS = """
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+s.sendto(b"x", ("127.0.0.1", 1))
+"""
+SHARED_POLICY = """
+import mmap
+fd = os.memfd_create("m")
+os.truncate(fd, 4096)
+area = mmap.mmap(fd, 4096)
+at = ctypes.c_char.from_buffer(area)
+assert libc.syscall(237, ctypes.c_void_p(ctypes.addressof(at)), 4096, 2, struct.pack("Q", 1), 64, 0) == 0
+del at
+area.close()
+"""
+ATTRIBUTE = """
+fd = os.pidfd_open(os.getpid())
+if libc.fsetxattr(fd, b"trusted.x", b"y", 1, 0) != 0: sys.exit(str(ctypes.get_errno()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +130,11 @@ def found(reader: Reader, program: str) -> set[str]:
         pytest.param(IN_QUEUE, "unix_sock.oob_skb", id="an out of band byte"),
         pytest.param(CORKED, "udp_sock.pending", id="half a datagram"),
         pytest.param(MD5, "tcp_sock.md5sig_info", id="a TCP-MD5 key"),
+        pytest.param(LDISC, "tty_ldisc.ops", id="another line discipline"),
+        pytest.param(LOCKED, "tty_struct.termios_locked", id="locked settings of a terminal"),
+        pytest.param(ERRORS, "sock.sk_write_queue", id="an error that nobody read"),
+        pytest.param(SHARED_POLICY, "shmem_inode_info.policy", id="a memory policy of a file without a mapping"),
+        pytest.param(ATTRIBUTE, "pidfs_attr.xattrs", id="an attribute of a pidfd"),
         pytest.param(DISPATCH, "task_struct.syscall_dispatch", id="syscall user dispatch"),
     ],
 )
@@ -143,6 +176,44 @@ def test_a_file_from_inside_a_sandbox_is_seen_outside_of_it(reader: Reader, tmp_
         _, fds, _, _ = socket.recv_fds(a, 1, 1)
     """
     assert found(reader, program) == {"landlock_file_security.allowed_access"}
+
+
+@pytest.mark.parametrize(
+    ("sysctl", "value", "name"),
+    [("kernel/pid_max", "70000", "pid_namespace.pid_max"), ("vm/memfd_noexec", "1", "pid_namespace.memfd_noexec_scope")],
+)
+def test_a_setting_of_its_own_pid_namespace_is_seen(reader: Reader, sysctl: str, value: str, name: str) -> None:
+    program = f"""
+        assert libc.unshare(0x20000000) == 0  # CLONE_NEWPID
+        r, w = os.pipe()
+        if os.fork() == 0:
+            open("/proc/sys/{sysctl}", "w").write("{value}")
+            os.write(w, b"x")
+            os.close(w)
+            signal.pause()
+        os.close(w)
+        assert os.read(r, 1) == b"x"
+    """
+    ours = Path(f"/proc/sys/{sysctl}").read_text()
+    with subject(program) as pid:
+        (child,) = (int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        try:
+            assert [f"{one.struct}.{one.field}" for one in in_use(reader, {"it": child})] == [name]
+            assert in_use(reader, {"it": pid}) == ()
+        finally:
+            os.kill(child, signal.SIGKILL)
+    assert Path(f"/proc/sys/{sysctl}").read_text() == ours
+
+
+def test_a_map_of_project_ids_in_its_own_user_namespace_is_seen(reader: Reader) -> None:
+    program = """
+        assert libc.unshare(0x10000000) == 0  # CLONE_NEWUSER
+    """
+    with subject(program) as pid:
+        before = {one.field for one in in_use(reader, {"it": pid})}
+        Path(f"/proc/{pid}/projid_map").write_text("0 0 10")
+        after = {one.field for one in in_use(reader, {"it": pid})}
+    assert (before, after) == (set(), {"projid_map"})
 
 
 def test_only_the_thread_that_uses_it_is_named(reader: Reader) -> None:

@@ -74,7 +74,7 @@ def row(
 
 def layouts(structs: Mapping[str, tuple[int, list[str]]], places: Mapping[str, tuple[int, int]] | None = None) -> Layouts:
     """Layouts from lines of plans by struct, and from places."""
-    head = ["holdfast kernel state 2", *(f"{name} {at} {size} 0 0" for name, (at, size) in (places or {}).items())]
+    head = ["holdfast kernel state 3", *(f"{name} {at} {size} 0 0" for name, (at, size) in (places or {}).items())]
     sections = ["\n".join([f"{name} {size} ", *lines]) for name, (size, lines) in structs.items()]
     return Layouts("\n\n".join(["\n".join(head), *sections]))
 

@@ -43,8 +43,10 @@ def asked(monkeypatch: pytest.MonkeyPatch, memory: FakeMemory, *tests: in_use.Te
         (0, b"\0\0\0\0\0\0\0\1", (("thing.to",), "null", 0), True),
         (32, b"\0" * 24, (("thing.three",), "null", 0), False),
         (32, b"\0" * 23 + b"\1", (("thing.three",), "null", 0), True),  # any of an array
-        (8, b"\0\0\0\0", (("thing.number",), "0", 0), False),
-        (8, b"\0\0\1\0", (("thing.number",), "0", 0), True),
+        (8, b"\0\0\0\0", (("thing.number",), "!=", 0), False),
+        (8, b"\0\0\1\0", (("thing.number",), "!=", 0), True),
+        (8, b"\7\0\0\0", (("thing.number",), "!=", 7), False),
+        (8, b"\0\0\0\0", (("thing.number",), "!=", 7), True),
         (8, b"\2\0\0\0", (("thing.number",), "&", 5), False),
         (8, b"\6\0\0\0", (("thing.number",), "&", 5), True),
         (8, b"\xff\0\0\0", (("thing.number",), "lacks", 0x40), False),
@@ -72,13 +74,13 @@ def test_a_path_goes_on_behind_a_pointer(monkeypatch: pytest.MonkeyPatch, count:
     memory = FakeMemory()
     memory.word(AT, BEHIND)
     memory.word(BEHIND + 4, count, 4)
-    assert len(asked(monkeypatch, memory, (TO_COUNT, "0", 0))) == found
+    assert len(asked(monkeypatch, memory, (TO_COUNT, "!=", 0))) == found
 
 
 def test_behind_null_is_nothing_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = FakeMemory()
     memory.word(AT, 0)
-    assert asked(monkeypatch, memory, (TO_COUNT, "0", 0)) == []
+    assert asked(monkeypatch, memory, (TO_COUNT, "!=", 0)) == []
 
 
 def test_every_pointer_of_an_array_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,18 +88,18 @@ def test_every_pointer_of_an_array_is_followed(monkeypatch: pytest.MonkeyPatch) 
     memory.word(AT, 0)
     memory.word(AT + 8, BEHIND)
     memory.word(BEHIND + 4, 1, 4)
-    assert len(asked(monkeypatch, memory, (("thing.ways", "behind.count"), "0", 0))) == 1
+    assert len(asked(monkeypatch, memory, (("thing.ways", "behind.count"), "!=", 0))) == 1
 
 
 def test_one_of_several_tests_is_enough_and_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = FakeMemory()
     memory.word(AT, 1)
     memory.word(AT + 8, 1, 4)
-    assert len(asked(monkeypatch, memory, (("thing.to",), "null", 0), (("thing.number",), "0", 0))) == 1
+    assert len(asked(monkeypatch, memory, (("thing.to",), "null", 0), (("thing.number",), "!=", 0))) == 1
 
 
 def test_a_field_that_this_kernel_lacks_is_not_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(monkeypatch, FakeMemory(), (("thing.newer",), "0", 0)) == []
+    assert asked(monkeypatch, FakeMemory(), (("thing.newer",), "!=", 0)) == []
 
 
 def test_an_object_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +121,8 @@ class FakeReader:
 
 def unasked(monkeypatch: pytest.MonkeyPatch, release: tuple[int, ...], lost: bool) -> tuple[str, ...]:
     rows = (
-        ("thing", ((("thing.number",), "0", 0),), "thing", "number", "", "", "", ""),
-        ("thing", ((("thing.renamed",), "0", 0),), "thing", "renamed", "", "", "", ""),
+        ("thing", ((("thing.number",), "!=", 0),), "thing", "number", "", "", "", ""),
+        ("thing", ((("thing.renamed",), "!=", 0),), "thing", "renamed", "", "", "", ""),
         ("landlock_cred_security", (((), "exists", 0),), "landlock_cred_security", "", "", "", "", ""),
     )
     monkeypatch.setattr(in_use, "PREDICATES", rows)

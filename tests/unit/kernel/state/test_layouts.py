@@ -14,7 +14,7 @@ from holdfast.kernel.state.layouts import Layouts, keep, trusted
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEXT = "holdfast kernel state 2\npid.numbers 144 0 0 0\ncred.bit 8 1 3 1\n\n"
+TEXT = "holdfast kernel state 3\npid.numbers 144 0 0 0\ncred.bit 8 1 3 1\n\n"
 TEXT += "thing 16 thing.union\ncount\t8\t0\t0\t4\ts\t\tthing.count\tthing\tcount\tint\t"
 
 
@@ -34,7 +34,7 @@ def test_text_becomes_plans_and_places() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "another form\n", "holdfast kernel state 0\n", "holdfast kernel state 2\nx y z w v", "holdfast kernel state 2\nx 1 2"]
+    "text", ["", "another form\n", "holdfast kernel state 0\n", "holdfast kernel state 3\nx y z w v", "holdfast kernel state 3\nx 1 2"]
 )
 def test_another_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"layouts|invalid literal"):
