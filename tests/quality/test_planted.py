@@ -37,7 +37,7 @@ USUAL = (2, 1)
 (what no oracle sees from outside needs one)."""
 LEAST: dict[str, tuple[int, int]] = {
     "eventfd-semaphore": (1, 2),  # its value, and what reading leaves of it
-    "epoll-data": (3, 0),  # an epoll, what it watches, the entry
+    "epoll-data": (4, 0),  # a child and its pidfd, an epoll, the entry
     "epoll-edge": (3, 0),
     "inotify-watch": (3, 0),
     "pipe-data": (3, 0),
@@ -115,7 +115,7 @@ def guarded() -> Iterator[Hunter]:
 
 def lost(round_: Round | None) -> list[str]:
     """What a round lost, the best name first; also what it calls told, because the engine warned of something of the same kind."""
-    return triage.keys_of(round_) if round_ is not None and round_.verdict in ("lost", "told") else []
+    return triage.by_looking(round_) if round_ is not None and round_.verdict in ("lost", "told") else []
 
 
 def search(ground: Ground, name: str) -> Found | None:

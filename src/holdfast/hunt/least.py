@@ -123,12 +123,12 @@ def find(
 def _cases(rounds: Iterable[Round], engines: dict[str, Known], which: str, budget: int) -> Iterator[_Case]:
     if which == "none":
         return
-    for engine, keys, least in triage.least_of(rounds):
+    for engine, key, least in triage.least_of(rounds):
         if engine not in engines or least.recipe.endswith(MARK) or denied_or_broken(least):
             continue
         recipe = parse(least.text, least.recipe)
         if which == "all" or recipe.point is not None or JOIN in recipe.name or SAME in recipe.name:
-            yield _Case(engines[engine], recipe, keys[0], budget)
+            yield _Case(engines[engine], recipe, key, budget)
 
 
 def denied_or_broken(round_: Round) -> bool:

@@ -224,7 +224,8 @@ def _points(recipe: Recipe) -> Iterator[Recipe]:
 
 
 def _values(recipe: Recipe) -> Iterator[Recipe]:
-    for section in ("state", "make", "after", "get"):
+    # not those of getters: with another number it may be a call that changes things
+    for section in ("state", "make", "after"):
         lines = getattr(recipe, section)
         for n, line in enumerate(lines):
             for k, value in enumerate(line.args):

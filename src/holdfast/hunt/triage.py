@@ -104,10 +104,18 @@ def cases(rounds: Iterable[Round], ledger: Ledger | None = None) -> tuple[Case, 
     return _cases(list(rounds), ledger)[0]
 
 
-def least_of(rounds: Iterable[Round]) -> Iterator[tuple[str, tuple[str, ...], Round]]:
-    """Of each loss: the engine, the signatures that it is known by, and its least round; in the order of cases as they were found."""
+def least_of(rounds: Iterable[Round]) -> Iterator[tuple[str, str, Round]]:
+    """Of each loss: the engine, the name that a smaller recipe must lose as well, and its least round; in the order of finding."""
     for group in _group(r for r in rounds if r.verdict == "lost"):
-        yield group.engine, tuple(group.keys), group.rounds[0]
+        names = [key for key in by_looking(group.rounds[0]) if key in group.keys]
+        yield group.engine, names[0], group.rounds[0]
+
+
+def by_looking(r: Round) -> list[str]:
+    """As keys_of, but first what is seen without a line of the recipe: a smaller recipe need not keep its getters for it."""
+    order = ("kernel", "proc", "memory", "getter", "behaviour")
+    ranked = sorted(r.proofs, key=lambda p: (order.index(p.oracle) if p.oracle in order else len(order), _rank(p)))
+    return list(dict.fromkeys(_key(p, r.interface) for p in ranked)) or keys_of(r)
 
 
 def _cases(rounds: list[Round], ledger: Ledger | None) -> tuple[tuple[Case, ...], dict[tuple[str, str], str]]:

@@ -119,6 +119,11 @@ def test_buffers_become_emptier_and_shorter_only_together_with_their_size(line: 
     assert lines(shrink(recipe, still)) == [least]
 
 
+def test_a_getter_is_left_out_or_stays_as_it_is() -> None:
+    recipe = parse("name n\ninterface i\nstate personality(64)\nget personality(0xffffffff)\nget getpid()\n")
+    assert lines(shrink(recipe, holds("personality(0xffffffff)"))) == ["personality(0)", "personality(0xffffffff)"]
+
+
 def test_a_path_stays_a_path() -> None:
     recipe = parse("name n\ninterface i\nmake f = openat(-100, b'/proc/self/comm\\0', 16, 0)\n")
     assert lines(shrink(recipe, lambda _: True)) == [r"f = openat(0, b'/proc/self/comm\x00', 0, 0)"]

@@ -163,6 +163,13 @@ def test_a_report_holds_every_round_and_leads_each_loss_to_its_case() -> None:
     assert [(t.ok, t.directive) for t in interface.inside] == [(False, ""), (True, ""), (True, "XFAIL"), (True, "SKIP"), (True, "SKIP")]
 
 
+def test_a_smaller_recipe_must_lose_what_is_seen_without_its_lines() -> None:
+    round_ = lost("i/a", proof("fcntl F_GETFL", "getter"), proof("read returns", "behaviour"), proof("proc.autogroup", "proc"))
+    assert triage.keys_of(round_)[0] == "fcntl F_GETFL"
+    assert triage.by_looking(round_) == ["proc.autogroup", "fcntl F_GETFL", "i: read returns"]
+    assert [key for _, key, _ in triage.least_of([round_, lost("i/b", proof("x.y"))])] == ["x.y", "proc.autogroup"]
+
+
 def test_the_order_of_rounds_does_not_matter() -> None:
     rounds = [lost(f"i/{n}", *(proof(f"s.f{k}") for k in range(n % 4 + 1))) for n in range(9)]
     assert triage.cases(rounds) == triage.cases(rounds[::-1])
