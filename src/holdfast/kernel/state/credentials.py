@@ -80,7 +80,7 @@ def active_modules() -> tuple[int, ...]:
     if count > 0:
         return struct.unpack_from(f"<{count}Q", ids)
     try:
-        with open("/sys/kernel/security/lsm", encoding="ascii") as file:
+        with open("/sys/kernel/security/lsm", encoding="utf-8") as file:
             return tuple(_NAMES.get(name, 0) for name in file.read().strip().split(","))
     except OSError:
         return ()

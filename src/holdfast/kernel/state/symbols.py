@@ -25,7 +25,7 @@ class Symbols:
         # the cache is for whoever may read kernel memory; nothing else imports it here
         from holdfast.kernel import cache
 
-        with open(_BOOT, encoding="ascii") as file:
+        with open(_BOOT, encoding="utf-8") as file:
             boot = file.read().strip()
         self._path = os.path.join(cache.folder("state"), f"{build_id()[:16]}-{boot}.symbols")
         self._kept: dict[int, str] = {}
