@@ -130,7 +130,7 @@ def _in_inode(struct: str) -> Visit:
             walk.reach(holder, struct, f"{path}.{struct}")
             walk.later(f"{path}.{struct}", holder, "file", "f_inode", "struct inode*")
         else:
-            walk.gaps.add(f"{struct}.vfs_inode")
+            walk.also(inode, struct, f"{path}.{struct}")
 
     return visit
 

@@ -114,6 +114,7 @@ PLACES: dict[str, str] = {
         unix_address.name
         unix_sock.peer
         scm_fp_list.count
+        scm_fp_list.fp
         bpf_prog.orig_prog
         sock_fprog_kern.len
         sock_fprog_kern.filter

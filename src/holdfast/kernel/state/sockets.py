@@ -14,6 +14,7 @@ _BY_FAMILY = {_UNIX: "unix_sock", _NETLINK: "netlink_sock", _PACKET: "packet_soc
 _BY_PROTOCOL = {"TCP": "tcp_sock", "TCPv6": "tcp_sock", "UDP": "udp_sock", "UDPv6": "udp_sock", "RAW": "raw_sock", "RAWv6": "raw_sock"}
 _MOST_NAME = 108  # sizeof sun_path
 _MOST_BYTES = 1 << 20
+_MOST_PASSED = 253  # SCM_MAX_FD
 
 
 def struct_of(walk: Walk, sock: int) -> str:
@@ -54,6 +55,22 @@ def _message(walk: Walk, address: int, data: bytes, path: str) -> None:
     linear = plan.number(data, "len") - plan.number(data, "data_len")
     if 0 < linear <= _MOST_BYTES:
         walk.put(f"{path}.data", walk.memory.read(walk.field(address, "sk_buff.data"), linear), "sk_buff", "data", "unsigned char*")
+    if walk.objects.get(path.rpartition(".sk.sk_receive_queue[")[0]) == "unix_sock":
+        _passed(walk, address, path)
+
+
+def _passed(walk: Walk, address: int, path: str) -> None:
+    # files on their way through a unix socket: only so many of the array as its count says are there
+    at = walk.layouts.at
+    held = walk.number(address + at("sk_buff.cb") + at("unix_skb_parms.fp"))
+    if not held:
+        return
+    count = min(walk.number(held + at("scm_fp_list.count"), 2), _MOST_PASSED)
+    walk.put(f"{path}.fds", count, "scm_fp_list", "count", "short int")
+    for n in range(count):
+        file = walk.number(held + at("scm_fp_list.fp") + 8 * n)
+        walk.reach(file, "file", f"{path}.fd[{n}]")
+        walk.later(f"{path}.fd[{n}]", file, "scm_fp_list", "fp", "struct file*[253]")
 
 
 def _program(walk: Walk, address: int, data: bytes, path: str) -> None:

@@ -84,6 +84,14 @@ class Walk:
         self.objects[path] = struct
         self._todo.append((address, struct, path))
 
+    def also(self, address: int, struct: str, path: str) -> None:
+        """A struct around an object that has a name already, at the same address: an inode with what its file system adds to it."""
+        if not self.layouts.has(struct):
+            self.gaps.add(struct)
+        elif path not in self.objects:
+            self.objects[path] = struct
+            self._todo.append((address, struct, path))
+
     def text(self, address: int, most: int = 256) -> str:
         """The text at an address up to its zero byte."""
         try:

@@ -194,6 +194,44 @@ def test_seals_are_seen(reader: Reader) -> None:
     assert values(state, ".shmem_inode_info.seals") == [2]
 
 
+def test_files_on_their_way_through_a_unix_socket_are_seen(reader: Reader) -> None:
+    state = state_of(reader, "a, b = socket.socketpair(); fd = os.eventfd(9); socket.send_fds(a, [b'x'], [fd]); os.close(fd)")
+    (path,) = [path for path, struct in state.objects.items() if struct == "eventfd_ctx"]
+    assert path.endswith(".sk_receive_queue[0].fd[0].private")
+    assert state.leaves[f"{path}.count"].value == 9
+
+
+def test_a_file_that_was_opened_in_a_sandbox_says_so(reader: Reader, tmp_path: Path) -> None:
+    program = f"""
+        libc.prctl(38, 1, 0, 0, 0)
+        outside = os.open({str(tmp_path)!r}, os.O_RDONLY)
+        ruleset = libc.syscall(444, struct.pack("Q", 1 << 14), 8, 0)
+        assert libc.syscall(446, ruleset, 0) == 0
+        inside = os.open({str(tmp_path / "file")!r}, os.O_RDWR | os.O_CREAT)
+        os.dup2(outside, 100); os.close(outside); os.dup2(inside, 101); os.close(inside)
+    """
+    state = state_of(reader, program)
+    rights = [state.leaves[f"it.files.fd[{fd}].landlock.allowed_access"].value for fd in (100, 101)]
+    assert [isinstance(r, int) and r >> 14 & 1 for r in rights] == [1, 0]
+
+
+def test_seals_of_huge_pages_are_seen(reader: Reader) -> None:
+    state = state_of(reader, "fd = os.memfd_create('h', os.MFD_HUGETLB | os.MFD_ALLOW_SEALING); fcntl.fcntl(fd, 1033, 2)")
+    assert values(state, ".hugetlbfs_inode_info.seals") == [2]
+
+
+def test_a_message_queue_is_seen(reader: Reader) -> None:
+    program = """
+        rt = ctypes.CDLL("librt.so.1")
+        name = b"/holdfast.%d" % os.getpid()
+        queue = rt.mq_open(name, os.O_RDWR | os.O_CREAT, 0o600, None)
+        assert rt.mq_unlink(name) == 0
+        assert rt.mq_send(queue, b"hello", 5, 3) == 0
+    """
+    state = state_of(reader, program)
+    assert values(state, ".mqueue_inode_info.attr.mq_curmsgs") == [1]
+
+
 def test_a_queued_signal_and_its_value_are_seen(reader: Reader) -> None:
     program = """
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
