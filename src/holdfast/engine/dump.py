@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import EFAULT
 
 from holdfast.engine import enclosure, faults, interrupts, memory, twin, unseen
 from holdfast.engine.admit import Admitted, admit, told
@@ -19,6 +20,7 @@ from holdfast.image.inventory import Inventory
 from holdfast.image.write import Writer
 from holdfast.kernel.procfs.status import parse_status
 from holdfast.kinds.evidence import Options
+from holdfast.model.census import Refusal
 from holdfast.model.record import Record
 from holdfast.tracee.names import global_pid
 from holdfast.tracee.seize import Held
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from holdfast.image.write import Sealed
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
-    from holdfast.model.census import Admission, Refusal
+    from holdfast.model.census import Admission
     from holdfast.model.ids import ObjectId
 
 VERSION = "0.1.0"
@@ -197,7 +199,10 @@ class _Work:
             for p in alive:
                 mine = ranges[p.id]
                 copy = self.pages.copy if sum(b - a for a, b in mine) <= memory.SMALL else self.pages.copy_much
-                copy(p.pid, p, mine)
+                try:
+                    copy(p.pid, p, mine)
+                except OSError as cause:
+                    raise _unreadable(p, cause) from cause
         faults.point("dump.pages")
         for file in self.tree.files:
             file.close()
@@ -256,7 +261,10 @@ class _Work:
                 if area is not None:
                     hand.use_area(area)
                 if area is None or not self.pages.self_write(hand, p, later):
-                    self.pages.copy(made.pid, p, later)
+                    try:
+                        self.pages.copy(made.pid, p, later)
+                    except OSError as cause:
+                        raise _unreadable(p, cause) from cause
         finally:
             self._end_twins()
             if self.inside is not None:
@@ -347,6 +355,15 @@ def _with_others(pid: int, options: Options, cause: Refused) -> tuple[Refusal, .
         return mine
     known = {r.code for r in found}
     return (*(r for r in mine if r.code not in known), *found)
+
+
+def _unreadable(p: ProcessEvidence, cause: OSError) -> Exception:
+    if cause.errno != EFAULT:
+        return cause
+    why = "guard pages (MADV_GUARD_INSTALL) cannot be read, and Linux 6.13 to 6.17 does not show which areas have some"
+    what = f"pid {int(p.pid)} cannot be dumped: one of its pages cannot be read: {cause}"
+    do = "use Linux 6.18 or later, or a C library that makes none"
+    return _refused(int(p.pid), (Refusal("mm.guard.unseen", what, f"/proc/{int(p.pid)}/pagemap", why, do, GUARD),))
 
 
 def _without(ranges: list[tuple[int, int]], guards: Sequence[Any]) -> list[tuple[int, int]]:

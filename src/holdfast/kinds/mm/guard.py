@@ -1,7 +1,7 @@
 """mm.guard: pages of a process's own memory that fault when they are touched (MADV_GUARD_INSTALL), as a C library puts below a stack.
 
 Carries:  which pages.
-Loses:    that an area had guards once and has none now. Guards in shared memory, and in memory that is locked, are refused.
+Loses:    nothing: that an area had guards once, its own kind carries. Guards in shared memory, and in memory that is locked, are refused.
 Sources:  madvise(2), ioctl_pagemap_scan(2), Linux mm/madvise.c madvise_guard_install.
 """
 

@@ -9,6 +9,7 @@ import pytest
 
 import holdfast
 from holdfast.errors import Refused
+from holdfast.kinds import registry
 from tests import harness
 from tests.live.kinds.task.calls import with_calls
 
@@ -407,6 +408,34 @@ def test_guard_pages_of_memory_that_makes_a_twin_survive(tmp_path: Path) -> None
         pytest.skip("machine cannot: its kernel has no guard pages (Linux 6.13)")
     assert trip.dumped.how == "twin"
     assert trip.said == trip.control == [[], []]
+
+
+def test_guard_pages_that_a_kernel_does_not_show_are_refused_when_they_are_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # as Linux 6.13 to 6.17: no letter in VmFlags, so nobody asks for them
+    kind = registry.kinds()["mm.guard"]
+    monkeypatch.setitem(kind.verbs, "detect", lambda ev: None)
+    source = """
+    at = area(6)
+    put(at, b"kept" * 1024 * 6)
+    try:
+        call(28, at + PAGE, 2 * PAGE, 102)
+    except OSError:
+        say("none")
+    pause()
+    say(get(at, 4))
+    """
+    subject = harness.start(tmp_path, memory(source))
+    try:
+        with pytest.raises(Refused) as caught:
+            holdfast.dump(subject.pid, tmp_path / "image")
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()
+    if subject.said[0] == "none":
+        pytest.skip("machine cannot: its kernel has no guard pages (Linux 6.13)")
+    assert [r.code for r in caught.value.refusals] == ["mm.guard.unseen"]
+    assert subject.said == ["kept"]
 
 
 def test_guard_pages_in_shared_or_locked_memory_are_refused(tmp_path: Path) -> None:
