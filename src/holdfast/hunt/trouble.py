@@ -10,7 +10,7 @@ import re
 
 TAINTED = "/proc/sys/kernel/tainted"
 TELLING = {7: "died: oops or BUG", 9: "warned", 14: "soft lockup"}
-_WORDS = re.compile(rb"BUG:|WARNING:|Oops|general protection|Call Trace|soft lockup|hung_task|blocked for more than|KASAN|UBSAN|refcount_t")
+_WORDS = re.compile(rb"BUG:|WARNING:|Oops|general protection|soft lockup|hung_task|blocked for more than|KASAN|UBSAN|refcount_t")
 MOST = 5  # lines of the log that are kept
 
 

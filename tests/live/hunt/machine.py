@@ -69,13 +69,15 @@ def links() -> list[int]:
 
 
 def groups() -> list[str]:
-    """Every control group, but those of sandboxes that live."""
+    """Every control group below our own that can limit memory or tasks, but those of sandboxes that live."""
     found = []
-    for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        for name in names:
-            pid = name.removeprefix(cgroup.PREFIX)
-            if name == pid or not os.path.exists(f"/proc/{pid}"):
-                found.append(f"{folder}/{name}")
+    for controller in ("memory", "pids"):
+        for home, _ in cgroup._homes(controller):
+            for folder, names, _ in os.walk(home):
+                for name in names:
+                    pid = name.removeprefix(cgroup.PREFIX)
+                    if name == pid or not os.path.exists(f"/proc/{pid}"):
+                        found.append(f"{folder}/{name}")
     return sorted(f for f in found if f"/{cgroup.PREFIX}" not in os.path.dirname(f))
 
 

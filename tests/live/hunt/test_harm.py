@@ -106,7 +106,7 @@ def test_a_campaign_leaves_the_machine_as_it_was(tmp_path: Path, bystanders: lis
     assert len(chosen) > 100
     (tmp_path / "recipes").write_text("\n".join(r.text() for r in chosen))
     before, wall, beside = machine.look(), machine.wall(), [b.state() for b in bystanders]
-    words = ["--replay", str(tmp_path / "recipes"), "--store", str(tmp_path / "s.db"), "--json"]
+    words = ["--replay", str(tmp_path / "recipes"), "--store", str(tmp_path / "s.db"), "--json", "--shrink", "none"]
     done = subprocess.run([sys.executable, "-m", "holdfast", "hunt", *words], capture_output=True, text=True)
     assert done.returncode in (0, 60), done.stderr[-3000:]
     assert settled(before) == {}
