@@ -10,6 +10,7 @@ from stat import S_ISFIFO
 
 from holdfast.kernel import flags
 from holdfast.kernel.procfs.id_map import parse_id_map
+from holdfast.kinds import tasks
 from holdfast.kinds.contract import Refusal
 
 TYPE_CHECKING = False
@@ -98,8 +99,7 @@ def inner(process: ProcessEvidence, table: str, outer: int) -> int:
     Source:  user_namespaces(7): the second number of a line is as the reader's namespace sees it, but as its parent does where the reader
              is in the process's own
     """
-    own = process.tree.host.readlink("self/ns/user")
-    if process.readlink("ns/user") == own:
+    if process.namespace("user") == tasks.own_namespace(process.tree, "user"):
         return outer
     for r in parse_id_map(process.read(table)):
         if r.outside <= outer < r.outside + r.count:

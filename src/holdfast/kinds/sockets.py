@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from errno import EACCES, EPERM, ERANGE
 
-from holdfast.kinds import files
+from holdfast.kinds import files, tasks
 from holdfast.kinds.contract import Refusal, Unchecked
 from holdfast.model.record import Record
 from holdfast.prog.call import ANY, Out, Word
@@ -239,8 +239,7 @@ def in_namespace(process: ProcessEvidence, make: Callable[[], int]) -> int:
 
     Raises:  OSError: another namespace, and we may not enter it
     """
-    own = int(process.tree.host.readlink("self/ns/net").rpartition(b"[")[2].rstrip(b"]"))
-    if process.namespace("net") in (own, 0):
+    if process.namespace("net") in (tasks.own_namespace(process.tree, "net"), 0):
         return make()
     back = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
