@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.errors import InternalError, UsageError
-from holdfast.hunt import campaign
+from holdfast.hunt import campaign, sandbox
 from holdfast.hunt.pool import Known, Local, Task
 from holdfast.hunt.recipe import Recipe
 from holdfast.hunt.sandbox import Sandbox
-from holdfast.hunt.worker import Crew, Worker
+from holdfast.hunt.worker import Asker, Crew, Worker
 from holdfast.prog.text import parse_line
 from tests.harness import PATIENCE_S
 
@@ -109,3 +109,18 @@ def test_tables_that_fail_are_told() -> None:
     with pytest.raises(InternalError) as error:
         campaign.listed(CREW, ("x",))
     assert "no tables for ['x']" in error.value.why
+
+
+def asked(folder: str) -> list[object]:
+    lines, getter, failing = [parse_line("umask(0x17)")], parse_line("umask(0)"), parse_line("close(77)")
+    asker = Asker(f"{folder}/subject", f"{folder}/kept")
+    written = parse_line("getrandom([4 b'abcd'], 0, 0)")
+    answers = [asker(lines, getter), asker([], failing), asker([failing], getter), asker([], written)]
+    asker.close()
+    # another one has the answers and needs no subject
+    again = Asker("/nowhere/subject", f"{folder}/kept")
+    return [repr(a) for a in (*answers, again(lines, getter), again([], failing))]
+
+
+def test_tables_are_answered_by_a_fresh_subject_and_once_for_all() -> None:
+    assert sandbox.run(asked, "/tmp", how=Sandbox(user=True)) == ["23", "None", "None", "b'abcd'", "23", "None"]
