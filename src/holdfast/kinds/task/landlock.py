@@ -53,6 +53,8 @@ def _peer(tree: TreeEvidence) -> tuple[int, Status]:
 
 # Whether the thread may look at the peer as far as users and capabilities go: only then a refusal tells of a sandbox.
 def _allowed(ev: ThreadEvidence) -> bool:
+    if not ev.tree.in_run and ev.process.namespace("user") != tasks.own_namespace(ev.tree, "user"):
+        return False  # what it may is of its own user namespace; ns.user refuses it
     mine, (_, theirs) = ev.status, _peer(ev.tree)
     if mine.capabilities("Eff") >> CAP_SYS_PTRACE & 1:
         return True

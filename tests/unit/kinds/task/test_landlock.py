@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.errors import Refused
+from holdfast.kernel.source import Link
 from holdfast.kinds.task.landlock import KIND
 from tests.unit.kinds import captured
 
@@ -59,3 +60,8 @@ def test_the_peer_of_a_job_is_its_init() -> None:
     dump = KIND.verb("dump")
     assert dump is not None
     assert next(dump(ev)).calls[0].args[:2] == (1, 1)
+
+
+def test_what_it_may_in_a_user_namespace_of_its_own_says_nothing() -> None:
+    ev = captured.process({"status": ROOT, "ns/user": Link(b"user:[4026539999]")}, host={"self/status": ROOT}).leader
+    assert captured.dumped(KIND, ev, {("kcmp",): -1}) is None
