@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 M64 = (1 << 64) - 1
 PR_SET_TIMERSLACK = 29
+MAP_NORESERVE = 0x4000
 KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
 TOP = 0x7FFFFFFFF000
 LOW = 0x200000
@@ -124,9 +125,10 @@ class Execution:
         _room_for_descriptors(prepare, draft.slots_used)
         _default_slack(prepare, draft.records)
         if draft.staging:
-            sizes = {str(i): rec.size for i, rec in draft.records["mm.shared_memory"].items()}
+            memory = {str(i): rec for i, rec in draft.records["mm.shared_memory"].items()}
             for inode, at in draft.staging.items():
-                prepare.call("mmap", at, (sizes[inode] + 4095) & ~4095, 3, 0x21 | 0x100000, M64, 0, check=at)
+                flags = 0x21 | 0x100000 | (MAP_NORESERVE if memory[inode].no_reserve else 0)
+                prepare.call("mmap", at, (memory[inode].size + 4095) & ~4095, 3, flags, M64, 0, check=at)
         subreapers = frozenset(str(i) for i in draft.records.get("task.child_subreaper", {}))
         births = self._births = Births(self.held, draft.tree, (self.hole, self.size), self._pid_of)
         births.at_birth = self._at_birth

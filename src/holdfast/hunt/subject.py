@@ -134,7 +134,9 @@ class Subject:
         slot = placed.put(NOT_BACK.to_bytes(8, "little", signed=True))
         args = tuple(self._value(a, placed) & x86_64.MASK for a in line.args)
         if placed.at + 16 > (_END if at >= _PASSING else _PASSING):
-            raise TargetChanged("subject.room", f"the lines need more than {x86_64.SUBJECT_SCRATCH_SIZE >> 10} KiB of buffers", where=str(line))
+            raise TargetChanged(
+                "subject.room", f"the lines need more than {x86_64.SUBJECT_SCRATCH_SIZE >> 10} KiB of buffers", where=str(line)
+            )
         if line.call == "peek":
             return Seen(0, (ptrace.read_memory(tid, args[0], args[1]),)), at
         ptrace.write_memory(tid, placed.start, bytes(placed.image))
@@ -283,7 +285,9 @@ def reap(pids: Iterable[int]) -> None:
     # in any order: the first process of a pid namespace ends when all others of it were reaped
     while left := [one for one in left if not _reap(one)]:
         if time.monotonic() > deadline:
-            raise TargetChanged("subject.blocked", f"task {left[0]} of the subject does not end within 10 s", where=f"/proc/{left[0]}/status")
+            raise TargetChanged(
+                "subject.blocked", f"task {left[0]} of the subject does not end within 10 s", where=f"/proc/{left[0]}/status"
+            )
         time.sleep(0.0001)
 
 
@@ -392,7 +396,9 @@ def _until(ready: Callable[[], bool], tid: int, what: str, patience_s: float = _
         if not os.path.exists(f"/proc/{tid}"):
             raise _died(tid, "gone")
         if time.monotonic() > deadline:
-            raise TargetChanged("subject.blocked", f"task {tid} of the subject {what} within {patience_s:g} s", where=f"/proc/{tid}/syscall")
+            raise TargetChanged(
+                "subject.blocked", f"task {tid} of the subject {what} within {patience_s:g} s", where=f"/proc/{tid}/syscall"
+            )
         spin += 1
         if spin < 200:
             os.sched_yield()

@@ -10,7 +10,7 @@ from holdfast.model.ids import ObjectId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from typing import Any
 
     from holdfast.kinds.contract import Part, Steps
@@ -22,7 +22,7 @@ MAP_GROWSDOWN, MAP_NORESERVE, MAP_FIXED_NOREPLACE = 0x100, 0x4000, 0x100000
 NO_FD = (1 << 64) - 1
 PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 MLOCK_ONFAULT = 1
-MADV_GUARD_INSTALL = 102
+MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, PAGE = 102, 103, 4096
 
 # Letters of VmFlags (fs/proc/task_mmu.c show_smap_vma_flags) that a restore must bring back, by the name an image keeps.
 CARRIED = {
@@ -42,10 +42,12 @@ CARRIED = {
     "dp": "droppable",
 }
 # Letters that follow from how the area is made (protection, sharing, the file's own limits), or that the kernel keeps for itself.
-# `sd` is the soft-dirty bit of a tracker; `ac` says that the area is counted against the overcommit limit.
+# `sd` is the soft-dirty bit of a tracker; `ac` says that the area is counted against the overcommit limit, as a private one is from when it
+# first may be written (mm/mprotect.c): one that may not be now has the word `accounted`.
 DERIVED = frozenset(("rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd"))
-# A letter of an area of the process's own memory: mm.guard carries what it stands for.
-GUARDED = frozenset(("gu",))
+ACCOUNTED = "ac"
+# A letter of an area of the process's own memory that has or had guard pages: mm.guard carries where they are.
+GUARDED = {"gu": "guarded"}
 # Letters that say that an area is something this engine cannot make again.
 FOREIGN = {
     "pf": "it maps page frames directly, as a device does",
@@ -84,7 +86,7 @@ def where(ev: VmaEvidence) -> str:
     return f"/proc/{int(ev.process.pid)}/smaps {v.start:x}-{v.end:x} {v.name.decode('utf-8', 'backslashreplace')}".rstrip()
 
 
-def refusals(ev: VmaEvidence, allowed: frozenset[str] = frozenset()) -> Iterator[Refusal]:
+def refusals(ev: VmaEvidence, allowed: Container[str] = ()) -> Iterator[Refusal]:
     """A refusal for every VmFlags letter that is foreign or that nobody knows.
 
     Shape:   `allowed` are letters that the asking kind carries itself
@@ -124,7 +126,11 @@ def refusals(ev: VmaEvidence, allowed: frozenset[str] = frozenset()) -> Iterator
 
 def names(ev: VmaEvidence) -> tuple[str, ...]:
     """The permanent names of the flags that a restore must bring back, sorted."""
-    return tuple(sorted(CARRIED[f] for f in ev.flags if f in CARRIED))
+    found = [CARRIED[f] for f in ev.flags if f in CARRIED]
+    found += [GUARDED[f] for f in ev.flags if f in GUARDED]
+    if ACCOUNTED in ev.flags and not ev.vma.shared and not ev.vma.prot & WRITE:
+        found.append("accounted")
+    return tuple(sorted(found))
 
 
 def words(prot: int) -> tuple[str, ...]:
@@ -147,24 +153,31 @@ def bits(prot: tuple[str, ...]) -> int:
 
 
 def first_protection(rec: Any, steps: Steps) -> int:
-    """The protection to map an area with: writable where its pages have to be filled in."""
+    """The protection to map an area with: writable where its pages have to be filled in, or where it once was."""
     prot = bits(rec.protection)
-    return prot | WRITE if steps.has_pages(steps.subject) else prot
+    return prot | WRITE if "accounted" in rec.flags or steps.has_pages(steps.subject) else prot
 
 
-def finish(rec: Any, steps: Steps, mapped: int) -> None:
+def mapped(part: Part, rec: Any) -> None:
+    """Add what has to follow the mapping of an area at once, before it is filled."""
+    if "guarded" in rec.flags:  # sticks to an area that had guard pages once, mm/madvise.c madvise_guard_install
+        part.call("madvise", rec.start, PAGE, MADV_GUARD_INSTALL)
+        part.call("madvise", rec.start, PAGE, MADV_GUARD_REMOVE)
+
+
+def finish(rec: Any, steps: Steps, first: int) -> None:
     """Emit what follows the filling of an area: final protection, advice, name, locks, seal."""
     flags = frozenset(rec.flags)
     prot = bits(rec.protection)
     size = rec.end - rec.start
     early = flags & ADVICE.keys()
     guards = _guards(rec, steps)
-    if not (prot != mapped or early or guards or rec.name is not None or flags & {"locked", "sealed"}):
+    if not (prot != first or early or guards or rec.name is not None or flags & {"locked", "sealed"}):
         return
     part: Part = steps.part(needs=("filled",), gives=("sealed",))
     for start, end in guards:
         part.call("madvise", start, end - start, MADV_GUARD_INSTALL)
-    if prot != mapped:
+    if prot != first:
         part.call("mprotect", rec.start, size, prot)
     for name in sorted(early):
         part.call("madvise", rec.start, size, ADVICE[name])

@@ -118,11 +118,12 @@ def process(
     stopped: Stopped | None = NOTHING,
     threads: Sequence[tuple[int, Mapping[str, bytes | OSError]]] = (),
     cls: type[Captured] = Captured,
+    pid: int = 412,
 ) -> ProcessEvidence:
-    """Evidence of process 412 and its first thread, in a tree of its own; `files` are those that differ from FILES."""
+    """Evidence of process 412, or of a real one, and its first thread, in a tree of its own; `files` are those that differ from FILES."""
     mine = {**FILES, **(files or {})}
     tree = TreeEvidence(ObjectId("tree"), Options(), cls({**{f"self/{k}": v for k, v in NAMESPACES.items()}, **(host or {})}))
-    found = ProcessEvidence(PROCESS, cls(mine), tree, Pid(412), NsPid(412), None)
+    found = ProcessEvidence(PROCESS, cls(mine), tree, Pid(pid), NsPid(412), None)
     for tid, own in ((412, {}), *threads):
         thread = ThreadEvidence(ObjectId(f"thread:{tid}"), cls({**mine, **own}), found, Tid(tid), tid)
         thread.stopped = stopped

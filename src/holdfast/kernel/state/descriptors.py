@@ -57,6 +57,7 @@ KINDS: dict[str, tuple[str, str]] = {
 # kinds whose object is not decoded: what they hold is refused whole
 CLOSED = frozenset("perf io_uring bpf_map bpf_prog bpf_link seccomp_notify tun fuse kvm".split())
 _MOST_FDS = 1 << 20
+_PACKET = 0x08  # PIPE_BUF_FLAG_PACKET, include/linux/pipe_fs_i.h
 
 
 def kind_of(walk: Walk, file: int) -> tuple[str, str]:
@@ -176,18 +177,45 @@ def _line(walk: Walk, address: int, _data: bytes, path: str) -> None:
     walk.put(f"{path}.disc_data.unread", unread, "n_tty_data", "read_buf", "u8[4096]")
 
 
-def _ring(walk: Walk, address: int, _data: bytes, path: str) -> None:
-    # only slots from tail to head hold a buffer; the others keep what was there before
+def buffers(walk: Walk, pipe: int) -> list[int]:
+    """The pipe_buffers that hold what waits in a pipe, in reading order; the other slots keep what was there before."""
     at, size = walk.layouts.at, walk.layouts.size
     width = size("pipe_inode_info.head")
-    head, tail = walk.number(address + at("pipe_inode_info.head"), width), walk.number(address + at("pipe_inode_info.tail"), width)
-    slots, ring = walk.field(address, "pipe_inode_info.ring_size"), walk.field(address, "pipe_inode_info.bufs")
+    head, tail = walk.number(pipe + at("pipe_inode_info.head"), width), walk.number(pipe + at("pipe_inode_info.tail"), width)
+    slots, ring = walk.field(pipe, "pipe_inode_info.ring_size"), walk.field(pipe, "pipe_inode_info.bufs")
     used = head - tail & (1 << 8 * width) - 1
-    walk.put(f"{path}.used", used, "pipe_inode_info", "head", "unsigned int")
     if slots & slots - 1 or used > slots:
-        return
-    for n in range(used):
-        walk.reach(ring + (tail + n & slots - 1) * size("pipe_buffer"), "pipe_buffer", f"{path}.buf[{n}]")
+        return []
+    return [ring + (tail + n & slots - 1) * size("pipe_buffer") for n in range(used)]
+
+
+def shared_buffers(walk: Walk, pipe: int) -> list[int]:
+    """The pipe_buffers whose page is still a file's or a mapping's: what is written there later is what the reader gets."""
+    out = []
+    for one in buffers(walk, pipe):
+        table = walk.memory.read(walk.field(one, "pipe_buffer.ops"), 4 * 8)  # struct pipe_buf_operations: four functions
+        names = {walk.symbols.name(int.from_bytes(table[i : i + 8], "little")) for i in range(0, 32, 8)}
+        if "page_cache_pipe_buf_release" in names:  # of splice(2) from a page cache and of vmsplice(2), of no other
+            out.append(one)
+    return out
+
+
+def _ring(walk: Walk, address: int, _data: bytes, path: str) -> None:
+    # what reads without end would return: the bytes of a stream as one, each packet by itself
+    reads: list[int] = []
+    joins = False
+    found = buffers(walk, address)
+    for n, one in enumerate(found):
+        walk.reach(one, "pipe_buffer", f"{path}.buf[{n}]")
+        packet = walk.field(one, "pipe_buffer.flags") & _PACKET
+        length = walk.field(one, "pipe_buffer.len")
+        if joins:
+            reads[-1] += length
+        else:
+            reads.append(length)
+        joins = not packet
+    walk.put(f"{path}.used", len(found), "pipe_inode_info", "head", "unsigned int")
+    walk.put(f"{path}.reads", " ".join(map(str, reads)), "pipe_inode_info", "bufs", "struct pipe_buffer*")
 
 
 def _group(walk: Walk, group: int, kind: str, path: str) -> None:

@@ -168,6 +168,11 @@ class _Asking:
                     self.ask(struct, sock, what)
         elif kind == "tty":
             self.ask("tty_struct", descriptors.tty_of(walk, file), what)
+        elif kind == "pipe":
+            if (pipe := walk.field(file, "file.private_data")) not in self._seen:
+                self._seen.add(pipe)
+                for buffer in descriptors.shared_buffers(walk, pipe)[:1]:
+                    self.ask("pipe_buffer", buffer, what)
         elif kind == "shmem":
             self.ask("shmem_inode_info", walk.field(file, "file.f_inode") - walk.layouts.at("shmem_inode_info.vfs_inode"), what)
         elif not kind:

@@ -1,9 +1,10 @@
 """mm.anon: private memory without a file: heap, stacks, what malloc maps.
 
-Carries:  place, protection, contents, name (PR_SET_VMA_ANON_NAME), growth, reservation, locks, fork and dump advice, huge page
-          and read-ahead advice, seals.
+Carries:  place, protection, contents, name (PR_SET_VMA_ANON_NAME), growth, reservation and accounting, locks, fork and dump advice, huge
+          page and read-ahead advice, seals.
 Loses:    that pages were shared copy-on-write with a relative (memory use may grow); contents of MAP_DROPPABLE areas, which the
-          kernel may drop at any time; how the kernel had split equal neighbours.
+          kernel may drop at any time, and on purpose: C libraries keep random numbers there that no two programs may share
+          (getrandom(2) of the vdso); how the kernel had split equal neighbours.
 Sources:  mmap(2), madvise(2), mlock(2), mseal(2), PR_SET_VMA(2const), proc_pid_smaps(5).
 """
 
@@ -63,6 +64,7 @@ def restore(rec: Anon, steps: Steps) -> None:
     prot = areas.first_protection(rec, steps)
     part = steps.part(needs=("clear",), gives=("mapped",))
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, areas.NO_FD, 0, check=rec.start)
+    areas.mapped(part, rec)
     areas.finish(rec, steps, prot)
 
 

@@ -144,6 +144,7 @@ def restore(rec: FileArea, steps: Steps) -> None:
     fd = part.call("openat", AT_FDCWD, path + b"\0", (O_RDWR if rec.writable else 0) | O_CLOEXEC, 0)
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, fd, rec.offset, check=rec.start)
     part.call("close", fd)
+    areas.mapped(part, rec)
     areas.finish(rec, steps, prot)
 
 

@@ -7,7 +7,7 @@ Sources:  mmap(2), mremap(2): an old size of 0 makes a second mapping of shared 
 
 from __future__ import annotations
 
-from holdfast.kinds import areas
+from holdfast.kinds import areas, shared, tasks
 from holdfast.kinds.contract import Claim, Kind, verbs
 from holdfast.model.record import Record
 
@@ -47,9 +47,21 @@ def refuse(ev: VmaEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 
 def dump(ev: VmaEvidence) -> Shared:
-    """The mapping."""
+    """The mapping.
+
+    Raises:  refused.mm.shared.beyond: no page of the object is in it
+    """
     v = ev.vma
     assert ev.inode is not None
+    if v.offset and v.offset >= shared.size(ev.inode):
+        raise tasks.refused(
+            "mm.shared.beyond",
+            ev.process,
+            f"its memory {v.start:#x}-{v.end:#x} maps only what lies beyond the end of shared memory",
+            why="it is made again from a mapping of the memory, mremap(2), which begins within it",
+            do="unmap it and retry",
+            at=areas.where(ev),
+        )
     return Shared(v.start, v.end, areas.words(v.prot), ev.inode.id, v.offset, areas.names(ev), v.anon_name)
 
 

@@ -1,12 +1,13 @@
 """mm.shared_memory: anonymous memory that relatives share (mmap MAP_SHARED|MAP_ANONYMOUS before a fork).
 
-Carries:  size, contents, and that it is one object, however many areas of however many processes map it.
-Loses:    pages beyond the end of every mapping, which nobody can reach any more.
-Sources:  mmap(2), Linux mm/shmem.c shmem_zero_setup: the kernel names it `/dev/zero (deleted)`.
+Carries:  size, contents, reservation (MAP_NORESERVE), and that it is one object, however many areas of however many processes map it.
+Loses:    for who may not open /proc/PID/map_files: pages beyond the end of every mapping, which a mapping reaches only if it is grown.
+Sources:  mmap(2), mremap(2), proc_pid_map_files(5), Linux mm/shmem.c shmem_zero_setup: the kernel names it `/dev/zero (deleted)`.
 """
 
 from __future__ import annotations
 
+from holdfast.kinds import shared
 from holdfast.kinds.contract import Claim, Kind, Struct, verbs
 from holdfast.model.record import Record, field
 
@@ -24,6 +25,7 @@ class SharedMemory(Record):
     """One object of shared anonymous memory."""
 
     size: int = field(unit="bytes")
+    no_reserve: bool = False
 
 
 def detect(ev: InodeEvidence) -> Claim | None:
@@ -32,8 +34,8 @@ def detect(ev: InodeEvidence) -> Claim | None:
 
 
 def dump(ev: InodeEvidence) -> SharedMemory:
-    """How far its mappings reach; its pages are moved by the engine."""
-    return SharedMemory(max(a.vma.offset + a.vma.size for a in ev.vmas))
+    """How large it is; its pages are moved by the engine."""
+    return SharedMemory(shared.size(ev), all("nr" in a.flags for a in ev.vmas))
 
 
 def restore(rec: SharedMemory, steps: Steps) -> None:

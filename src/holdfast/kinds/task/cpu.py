@@ -4,8 +4,9 @@ Carries:  every general register, fs and gs base, the whole XSAVE state; a syste
           kernel would have ended it; what remains of a time limit, where live kernel structs may be read.
 Loses:    where they may not be, nanosleep, poll, and futex waits with a relative timeout start their time anew if the program gave no
           place for what remains, and one that was stopped before ends with EINTR. So does a sleep on a clock of CPU time or an alarm
-          clock. A wait that another machine restores keeps absolute times. epoll_wait, rt_sigtimedwait, semtimedop and io_getevents with a time limit, and calls on a socket with a timeout, end with
-          EINTR at any stop, as signal(7) says; without a limit they are made again. A check tells what a dump would.
+          clock. A wait that another machine restores keeps absolute times. epoll_wait, rt_sigtimedwait, semtimedop and io_getevents
+          with a time limit, and calls on a socket with a timeout, end with EINTR at any stop, as signal(7) says; without a limit they
+          are made again. A check tells what a dump would.
 Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
 """
 

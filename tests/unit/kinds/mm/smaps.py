@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 from typing import TYPE_CHECKING, Any
 
 from holdfast.kernel.procfs.maps import parse_smaps
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
 AREA = ObjectId("vma:412:7f0000000000")
 INODE = ObjectId("inode:0")
 BASE = 0x7F0000000000
-SIZE = 0x3000
+PAGE = 0x1000
+SIZE = 3 * PAGE
 # Linux 6.18, x86-64: one area of `cat /proc/self/smaps`, with the first line and the flags to be filled in
 REST = b"""Size:                 12 kB
 KernelPageSize:        4 kB
@@ -68,6 +72,22 @@ def area(
     found = VmaEvidence(AREA, process or captured.process(), smap.vma, smap)
     found.process.vmas.append(found)
     return found
+
+
+_MAPPED: list[mmap.mmap] = []
+
+
+def shared_memory(pages: int) -> int:
+    """Where this process maps a new object of shared memory of so many pages, and as many pages again beyond its end."""
+    made = mmap.mmap(-1, pages * PAGE)
+    _MAPPED.append(made)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(made))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mremap.restype = ctypes.c_void_p
+    libc.mremap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+    grown = libc.mremap(at, 0, (pages + 16) * PAGE, 1)  # a second mapping that reaches farther than the object
+    assert grown not in (None, (1 << 64) - 1), os.strerror(ctypes.get_errno())
+    return int(grown)
 
 
 def leads_to(ev: VmaEvidence, *, opened: bool = False) -> InodeEvidence:

@@ -13,7 +13,7 @@ from tests.unit.kinds.mm import smaps
 PAGE = 4096
 HERE, END = smaps.BASE, smaps.BASE + smaps.SIZE
 GUARDED = f"{smaps.RW} gu"
-MADV_GUARD_INSTALL, MADV_DONTDUMP = 102, 16
+MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_DONTDUMP = 102, 103, 16
 
 
 def test_only_an_area_that_may_have_guards_is_asked_for_them() -> None:
@@ -31,8 +31,14 @@ def test_guards_in_locked_memory_are_refused(flags: str, codes: list[str]) -> No
     assert captured.verdicts(KIND, process) == codes
 
 
-def test_private_memory_with_guards_is_carried_and_says_nothing_of_them_itself() -> None:
-    assert captured.dumped(anon.KIND, smaps.area(flags=GUARDED)) == Anon(HERE, END, ("read", "write"))
+def test_private_memory_with_guards_is_carried_and_says_only_that_it_has_or_had_some() -> None:
+    assert captured.dumped(anon.KIND, smaps.area(flags=GUARDED)) == Anon(HERE, END, ("read", "write"), ("guarded",))
+
+
+def test_an_area_that_had_guards_keeps_the_mark_when_none_is_left() -> None:
+    [mapped, install, remove] = smaps.calls(anon.KIND, Anon(HERE, END, ("read", "write"), ("guarded",)))
+    assert mapped[0] == "mmap"
+    assert [install, remove] == [("madvise", HERE, PAGE, MADV_GUARD_INSTALL), ("madvise", HERE, PAGE, MADV_GUARD_REMOVE)]
 
 
 def test_an_area_gets_the_guards_within_it_before_its_protection_is_final() -> None:

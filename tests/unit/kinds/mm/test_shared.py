@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from holdfast.errors import Refused
 from holdfast.kinds.mm.shared import KIND, Shared
 from holdfast.model.ids import ObjectId
 from tests.unit.kinds import captured
@@ -26,13 +28,28 @@ def mapping(
     return ev
 
 
+def of_this_process(pages: int, flags: str = "rd wr sh mr mw me ms sd", perms: str = "rw-s") -> VmaEvidence:
+    """The third to fifth page of an object of so many."""
+    start = smaps.shared_memory(pages) + 0x2000
+    process = captured.process(pid=os.getpid())
+    ev = smaps.area(perms, flags, "/dev/zero (deleted)", start=start, offset=0x2000, device="00:01", inode=1027, process=process)
+    smaps.leads_to(ev)
+    return ev
+
+
 def test_the_text_gives_the_record() -> None:
-    assert captured.dumped(KIND, mapping()) == PLAIN
+    ev = of_this_process(3)
+    assert captured.dumped(KIND, ev) == Shared(ev.vma.start, ev.vma.end, ("read", "write"), smaps.INODE, 0x2000)
 
 
 def test_a_read_only_mapping_keeps_its_advice() -> None:
-    rec = captured.dumped(KIND, mapping("rd sh mr mw me ms dc dd", "r--s"))
-    assert rec == Shared(HERE, END, ("read",), smaps.INODE, 0x2000, ("dont_dump", "dont_fork"))
+    ev = of_this_process(5, "rd sh mr mw me ms dc dd", "r--s")
+    assert captured.dumped(KIND, ev) == Shared(ev.vma.start, ev.vma.end, ("read",), smaps.INODE, 0x2000, ("dont_dump", "dont_fork"))
+
+
+def test_a_mapping_of_nothing_but_what_lies_beyond_the_end_is_refused() -> None:
+    with pytest.raises(Refused, match=r"mm\.shared\.beyond"):
+        captured.dumped(KIND, of_this_process(2))
 
 
 def test_what_descriptors_lead_to_is_not_claimed() -> None:
