@@ -42,13 +42,17 @@ READY = "`ready` refuses a restore where the file itself is another or has chang
 UNSEEN: dict[str, dict[str, str]] = {
     "fd.directory": {"number": READY},
     "fd.inherited": {"number": "what the restorer has at its descriptor is its own, whichever that is (Loses)"},
+    "fd.memfd": {"accessed_ns": "looking at what was restored reads its contents, which is an access (relatime)"},
     "fd.regular": {"size": READY, "modified_ns": READY, "number": READY},
     "fd.unlinked": {
         "path": "a name beside the old one, where that is taken, is told as a Loss by the dump",
         "accessed_ns": "filling it reads and writes it, and how that shows is the mount's affair (noatime, relatime)",
     },
     "mm.file": {"size": READY, "modified_ns": READY},
-    "task.cpu": {"orig_rax": "which call was interrupted; rax and rip say how the thread goes on, and are compared in its light"},
+    "task.cpu": {
+        "orig_rax": "which call was interrupted; rax and rip say how the thread goes on, and are compared in its light",
+        "wait": "what remains of it becomes less with each look; which call goes on is compared by rax and rip",
+    },
     "task.itimers": {
         "fired": "signals that came between the stop and the reading; once restored they are pending, so task.sigpending has them"
     },

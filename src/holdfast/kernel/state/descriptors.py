@@ -201,21 +201,21 @@ def shared_buffers(walk: Walk, pipe: int) -> list[int]:
 
 
 def _ring(walk: Walk, address: int, _data: bytes, path: str) -> None:
-    # what reads without end would return: the bytes of a stream as one, each packet by itself
+    # how the kernel spread the data over pages and slots is its own affair: what reads without end would return, and which are packets
     reads: list[int] = []
+    packets: list[int] = []
     joins = False
-    found = buffers(walk, address)
-    for n, one in enumerate(found):
-        walk.reach(one, "pipe_buffer", f"{path}.buf[{n}]")
+    for one in buffers(walk, address):
         packet = walk.field(one, "pipe_buffer.flags") & _PACKET
         length = walk.field(one, "pipe_buffer.len")
         if joins:
             reads[-1] += length
         else:
             reads.append(length)
+            packets.append(int(bool(packet)))
         joins = not packet
-    walk.put(f"{path}.used", len(found), "pipe_inode_info", "head", "unsigned int")
-    walk.put(f"{path}.reads", " ".join(map(str, reads)), "pipe_inode_info", "bufs", "struct pipe_buffer*")
+    walk.put(f"{path}.reads", " ".join(map(str, reads)), "pipe_buffer", "len", "unsigned int")
+    walk.put(f"{path}.packets", " ".join(map(str, packets)), "pipe_buffer", "flags", "unsigned int")
 
 
 def _group(walk: Walk, group: int, kind: str, path: str) -> None:

@@ -90,6 +90,9 @@ PLACES: dict[str, str] = {
         pid_namespace.inum = pid_namespace.ns.inum
         user_struct.uid
         pipe_buffer
+        pipe_buffer.ops
+        pipe_buffer.flags
+        pipe_buffer.len
         pipe_inode_info.bufs
         pipe_inode_info.head
         pipe_inode_info.tail

@@ -2,7 +2,8 @@
 
 Carries:  which open files belong together, capacity, data, packets (O_DIRECT), owner and mode, flags of each end.
 Loses:    inode number and times; how the data lies in the pipe's pages, so that a little more may fit; the border between a last packet
-          and unpacketed data before it; a second holder outside the tree of an end that the tree holds too, which loses the pipe.
+          and unpacketed data before it; that splice(2) put a page there that is still a file's or a mapping's, which a dump refuses
+          where live kernel structs may be read; a second holder outside the tree of an end that the tree holds too, which loses the pipe.
 Sources:  pipe(2), pipe(7), tee(2), Linux fs/pipe.c.
 """
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Arg
 
 F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
-IOC_WATCH_QUEUE_SET_SIZE = 0x5760
+FIONREAD, IOC_WATCH_QUEUE_SET_SIZE = 0x541B, 0x5760
 
 
 class Pipe(Record):
@@ -85,6 +86,14 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             ev.where,
             "such a file can only be opened while one of the first two is open",
             "keep one of them open",
+        )
+    if not any(files.readable(f) for f in mates) and ev.borrowed.ioctl_int(FIONREAD):
+        yield Refusal(
+            "fd.pipe.unread",
+            f"{files.who(ev)} is a pipe with data in it whose reading end is closed",
+            ev.where,
+            "such data can only be read by a new reader, opened through /proc/PID/fd, and opening one would change the pipe",
+            "close it, or keep the reading end open",
         )
     if -1 in files.owner(ev.process, ev.stat):
         yield Refusal(

@@ -150,6 +150,16 @@ def test_a_watch_by_dnotify_is_seen_with_its_descriptor(reader: Reader, tmp_path
     assert one.what.startswith("descriptor 100: ")
 
 
+@pytest.mark.parametrize(
+    ("put", "found"), [("os.splice(fd, w, 4)", 1), ("os.sendfile(w, fd, 0, 4)", 1), ("os.write(w, os.read(fd, 4))", 0)]
+)
+def test_a_page_in_a_pipe_that_is_still_a_files_is_seen(reader: Reader, tmp_path: Path, put: str, found: int) -> None:
+    (tmp_path / "file").write_bytes(b"0123")
+    with subject(f"fd = os.open({str(tmp_path / 'file')!r}, os.O_RDONLY); r, w = os.pipe(); {put}") as pid:
+        seen = in_use(reader, {"it": pid})
+    assert [(one.struct, one.field) for one in seen] == [("pipe_buffer", "ops")] * found
+
+
 def test_a_memory_policy_of_an_area_is_seen_with_its_address(reader: Reader) -> None:
     program = """
         import mmap

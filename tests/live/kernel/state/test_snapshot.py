@@ -182,11 +182,18 @@ def test_a_dnotify_mark_is_seen(reader: Reader, tmp_path: Path) -> None:
     assert [struct for struct in state.objects.values() if struct.startswith("dnotify")] == ["dnotify_mark", "dnotify_struct"]
 
 
-def test_the_length_of_what_a_pipe_holds_is_seen(reader: Reader) -> None:
-    state = state_of(reader, "r, w = os.pipe(); os.write(w, b'hello'); os.dup2(r, 100)")
+@pytest.mark.parametrize(
+    ("write", "reads", "packets"),
+    [
+        ("r, w = os.pipe(); os.write(w, b'hello')", "5", "0"),
+        ("r, w = os.pipe(); os.write(w, b'x' * 4000); os.write(w, b'x' * 1000)", "5000", "0"),
+        ("r, w = os.pipe2(os.O_DIRECT); os.write(w, b'one'); os.write(w, b'seven')", "3 5", "1 1"),
+    ],
+)
+def test_what_reads_of_a_pipe_would_return_is_seen(reader: Reader, write: str, reads: str, packets: str) -> None:
+    state = state_of(reader, f"{write}; os.dup2(r, 100)")
     private = str(state.leaves[str(state.leaves["it.files.fd[100]"].value)[1:] + ".private"].value)[1:]
-    assert state.leaves[f"{private}.used"].value == 1
-    assert state.leaves[f"{private}.buf[0].len"].value == 5
+    assert (state.leaves[f"{private}.reads"].value, state.leaves[f"{private}.packets"].value) == (reads, packets)
 
 
 def test_seals_are_seen(reader: Reader) -> None:

@@ -157,6 +157,14 @@ def test_a_pipe_whose_other_end_is_elsewhere_is_refused(fds: list[int]) -> None:
     assert native.verdicts(KIND, reader, writer) == []
 
 
+def test_data_that_nobody_can_read_any_more_is_refused(fds: list[int]) -> None:
+    reader, writer = pipe(fds)
+    os.write(writer, b"left")
+    os.close(reader)
+    fds.remove(reader)
+    assert "fd.pipe.unread" in native.verdicts(KIND, writer)
+
+
 def test_a_pipe_that_was_only_reopened_is_refused(fds: list[int]) -> None:
     reader, writer = pipe(fds)
     again = [os.open(f"/proc/self/fd/{reader}", os.O_RDONLY), os.open(f"/proc/self/fd/{writer}", os.O_WRONLY)]
