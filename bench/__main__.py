@@ -1,11 +1,11 @@
-"""Every bench by name: engine (beside CRIU), drift, tags."""
+"""Every bench by name: engine (beside CRIU), drift, tags, hunt."""
 
 from __future__ import annotations
 
 import runpy
 import sys
 
-NAMES = ("engine", "drift", "tags")
+NAMES = ("engine", "drift", "tags", "hunt")
 
 
 def main() -> int:
