@@ -45,7 +45,7 @@ def package(files: dict[str, bytes], how: str = "xz") -> bytes:
     return out
 
 
-@pytest.mark.parametrize("data", [TEXT, gzip.compress(TEXT), lzma.compress(TEXT)])
+@pytest.mark.parametrize("data", [TEXT, gzip.compress(TEXT, mtime=0), lzma.compress(TEXT)])
 def test_packed_and_plain(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "config"
     path.write_bytes(data)
@@ -67,8 +67,8 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (gzip.compress(TEXT)[:-9], "usage.kconfig.packed"),
-        (gzip.compress(bytes(LIMIT_BYTES + 2)), "usage.kconfig.packed"),
+        (gzip.compress(TEXT, mtime=0)[:-9], "usage.kconfig.packed"),
+        (gzip.compress(bytes(LIMIT_BYTES + 2), mtime=0), "usage.kconfig.packed"),
         (b"\x1f\x8bgarbage", "usage.kconfig.packed"),
         (lzma.compress(TEXT)[:-5], "usage.kconfig.packed"),
         (b"\xfd7zXZ\0garbage", "usage.kconfig.packed"),
