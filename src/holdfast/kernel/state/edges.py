@@ -96,6 +96,12 @@ LISTS: dict[str, tuple[str, str, str]] = {
     "sock.sk_write_queue": ("sk_buff", "next", ""),
 }
 
+# struct of the object, a list in it -> the list that is read before it: one queue in two parts
+FIRST: dict[tuple[str, str], str] = {
+    # net/ipv4/udp.c __skb_recv_udp: whoever looks, with MSG_PEEK too, moves what came in to the readers' part
+    ("udp_sock", "sock.sk_receive_queue"): "udp_sock.reader_queue",
+}
+
 # what a predicate of the ledger may follow beside these, to ask one question: the objects behind are not decoded
 WAYS: dict[str, str] = {
     "task_struct.io_uring": "io_uring_task",
@@ -171,7 +177,7 @@ DEAD = frozenset(
     packet_sock.tx_ring packet_sock.prot_hook raw_sock.ipmr_table sk_buff.headers inet_sock.cork.fl sock.sk_dst_cache inet_cork_full.fl
     netlink_sock.cb nsproxy.count user_namespace.ns.ops pipe_inode_info.bufs pipe_inode_info.tmp_page io_context.icq_list scm_fp_list.fp
     scm_fp_list.vertices kernel_siginfo._sifields sock_common.skc_rxhash sock.sk_lock task_struct.ipi_mask task_struct.unwind_info
-    shmem_inode_info.dir_offsets sock_common.skc_node file_lock.fl_u
+    shmem_inode_info.dir_offsets sock_common.skc_node file_lock.fl_u udp_sock.reader_queue
     """.split()
 )  # fmt: skip
 

@@ -104,6 +104,13 @@ PLACES: dict[str, str] = {
         sock.sk_security
         proto.name
         socket.sk
+        udp_sock.reader_queue
+        ip_mc_socklist.sflist
+        ip_sf_socklist.sl_count
+        ip_sf_socklist.sl_addr
+        ipv6_mc_socklist.sflist
+        ip6_sf_socklist.sl_count
+        ip6_sf_socklist.sl_addr
         socket.ops
         sk_buff.next
         sk_buff.prev

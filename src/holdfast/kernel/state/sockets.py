@@ -15,6 +15,7 @@ _BY_PROTOCOL = {"TCP": "tcp_sock", "TCPv6": "tcp_sock", "UDP": "udp_sock", "UDPv
 _MOST_NAME = 108  # sizeof sun_path
 _MOST_BYTES = 1 << 20
 _MOST_PASSED = 253  # SCM_MAX_FD
+_MOST_SOURCES = 256
 
 
 def struct_of(walk: Walk, sock: int) -> str:
@@ -81,7 +82,21 @@ def _program(walk: Walk, address: int, data: bytes, path: str) -> None:
         walk.put(f"{path}.filter", walk.memory.read(code, count * 8), "sock_fprog_kern", "filter", "struct sock_filter*")
 
 
+def _sources(struct: str, listed: str, width: int) -> After:
+    def after(walk: Walk, address: int, _data: bytes, path: str) -> None:
+        # no list and an empty one are the same to every reader: net/ipv4/igmp.c ip_mc_sf_allow, ip_mc_msfget; net/ipv6/mcast.c
+        held = walk.field(address, f"{struct}.sflist")
+        count = min(walk.field(held, f"{listed}.sl_count") & 0xFFFFFFFF, _MOST_SOURCES) if held else 0
+        sources = walk.memory.read(held + walk.layouts.at(f"{listed}.sl_addr"), count * width) if count else b""
+        told = " ".join(sorted(sources[i : i + width].hex() for i in range(0, len(sources), width)))
+        walk.put(f"{path}.sflist", told or "null", struct, "sflist", f"struct {listed}*")
+
+    return after
+
+
 AFTER: dict[str, After] = {
+    "ip_mc_socklist": _sources("ip_mc_socklist", "ip_sf_socklist", 4),
+    "ipv6_mc_socklist": _sources("ipv6_mc_socklist", "ip6_sf_socklist", 16),
     "unix_address": _address,
     "unix_sock": _peer,
     "netlink_sock": _groups,

@@ -8,7 +8,7 @@ changes under our hands cannot keep us.
 
 from __future__ import annotations
 
-from holdfast.kernel.state.edges import ADDRESSES, EDGES, LISTS, NAMESPACES, PID_NUMBERS, VALUES
+from holdfast.kernel.state.edges import ADDRESSES, EDGES, FIRST, LISTS, NAMESPACES, PID_NUMBERS, VALUES
 from holdfast.kernel.state.plan import BITFIELD, BITS, BYTES, FUNCTION, HLIST, LIST, NUMBERS, POINTER, SIGNED, TEXT, TREE, UNSIGNED, raw
 from holdfast.kernel.state.value import Leaf, State
 
@@ -276,7 +276,10 @@ class Walk:
             key = known[2]
             offset = self.layouts.at(f"{struct}.{known[1]}")
             count = 0
-            for count, element in enumerate(self.elements(row.kind, head), 1):
+            before = FIRST.get((self.objects.get(name[: -len(row.path) - 1], ""), row.own))
+            links = [*self.elements(row.kind, address + self.layouts.at(before))] if before else []
+            links += self.elements(row.kind, head)
+            for count, element in enumerate(links, 1):
                 each = element - offset
                 inner = self.layouts.plan(struct).by_path.get(key) if key else None
                 number = count - 1 if inner is None else self.number(each + inner.offset, inner.size)

@@ -208,6 +208,33 @@ def test_files_on_their_way_through_a_unix_socket_are_seen(reader: Reader) -> No
     assert state.leaves[f"{path}.count"].value == 9
 
 
+def test_the_two_queues_of_a_udp_socket_are_one_in_the_order_of_reading(reader: Reader) -> None:
+    ask = "a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); a.bind(('127.0.0.1', 0)); at = a.getsockname()\n"
+    ask += "a.sendto(b'one', at); a.sendto(b'two', at)"
+    untouched = state_of(reader, ask)
+    peeked = state_of(reader, f"{ask}\na.recv(9, socket.MSG_PEEK); a.sendto(b'three', at)")
+    for state, data in ((untouched, [b"one", b"two"]), (peeked, [b"one", b"two", b"three"])):
+        (count,) = [path for path, leaf in state.leaves.items() if leaf.field == "sk_receive_queue"]
+        assert state.leaves[count].value == len(data)
+        assert [state.leaves[f"{count}[{n}].data"].value for n in range(len(data))] == data
+
+
+@pytest.mark.parametrize(("more", "sources"), [("", "null"), ("UN", "null"), ("keep", "7f000005 7f000006")])
+def test_an_empty_list_of_sources_is_as_good_as_none(reader: Reader, more: str, sources: str) -> None:
+    state = state_of(
+        reader,
+        f"""
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        host = socket.inet_aton("127.0.0.1")
+        s.setsockopt(0, 35, socket.inet_aton("224.1.2.3") + host)
+        for option in ((38,) if {more!r} else ()) + ((37,) if {more!r} == "UN" else ()):
+            for source in ("127.0.0.6", "127.0.0.5"):
+                s.setsockopt(0, option, socket.inet_aton("224.1.2.3") + host + socket.inet_aton(source))
+        """,
+    )
+    assert values(state, ".mc_list.sflist") == [sources]
+
+
 def test_a_file_that_was_opened_in_a_sandbox_says_so(reader: Reader, tmp_path: Path) -> None:
     program = f"""
         libc.prctl(38, 1, 0, 0, 0)
