@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import holdfast
+from tests import harness
 from tests.faults import victim
 
 if TYPE_CHECKING:
@@ -124,3 +126,49 @@ def test_a_dumper_interrupted_at_any_line_leaves_the_tree_as_it_was(tmp_path: Pa
         assert target.end() == victim.SAID
     finally:
         target.kill()
+
+
+RAISES = """
+import os, sys
+import holdfast
+from holdfast.tracee import inject
+real, calls = inject.Hand._map, []
+def mapped(self, size, at):
+    got = real(self, size, at)
+    calls.append(got)
+    if len(calls) == 2:  # the limits are out of the way now, and the area is there
+        os.kill(os.getpid(), 9)
+    return got
+inject.Hand._map = mapped
+holdfast.dump(int(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.root
+@pytest.mark.xdist_group("faults")
+def test_a_dumper_killed_while_limits_are_raised_leaves_them_as_they_were(tmp_path: Path) -> None:
+    source = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (4096, -1))
+        resource.setrlimit(resource.RLIMIT_DATA, (8192, -1))
+        pause()
+        """
+    subject = harness.start(tmp_path, source, "python")
+    try:
+        before, maps, there = [resource.prlimit(subject.pid, n) for n in range(16)], _maps(subject.pid), victim.processes()
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        args = [sys.executable, "-c", RAISES, str(subject.pid), str(tmp_path / "image")]
+        done = subprocess.run(args, env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == -9, done.stderr
+        victim.wait_for_guards(there)
+        assert before == [resource.prlimit(subject.pid, n) for n in range(16)]
+        assert _maps(subject.pid) == maps
+        subject.go()
+        subject.end()
+    finally:
+        subject.kill()
+
+
+def _maps(pid: int) -> bytes:
+    with open(f"/proc/{pid}/maps", "rb") as f:
+        return f.read()

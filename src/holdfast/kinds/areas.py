@@ -23,6 +23,7 @@ NO_FD = (1 << 64) - 1
 PR_SET_VMA, PR_SET_VMA_ANON_NAME = 0x53564D41, 0
 MLOCK_ONFAULT = 1
 MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, PAGE = 102, 103, 4096
+MADV_DONTNEED, MADV_POPULATE_WRITE = 4, 23
 
 # Letters of VmFlags (fs/proc/task_mmu.c show_smap_vma_flags) that a restore must bring back, by the name an image keeps.
 CARRIED = {

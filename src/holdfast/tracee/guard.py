@@ -23,7 +23,8 @@ that we touch after it.
 Table, in a memfd that descriptor 3 of the guard leads to: a row that says how many rows follow, where the twins are, who the dumper
 is; then rows of 512 bytes, little-endian 64-bit words: tid, process, active, mask, stack address, stack word, area, area size,
 gadget, quiet signal, then 27 registers, then the place to spin at, size of an area asked for, stop signals put off, number of
-descriptors, and up to 16 of them. The end holds pids of twins.
+descriptors, room for 16 of them, which of the process's limits are raised (bit n: limit n), and the values, soft and hard, of up to three.
+The end holds pids of twins.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from holdfast.tracee.spawn import spawn_sentinel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from mmap import mmap
 
     from holdfast.tracee.gadget import Gadget
@@ -58,8 +60,11 @@ HEAD = Format("<10Q")
 REGS_AT = 80
 ACTIVE_AT, STACK_AT, AREA_AT, MORE_AT = 16, 32, 48, 296
 AREA = Format("<2Q")  # address, size
+PAIR = Format("<2Q")  # soft, hard
 MORE = Format("<4Q")  # spin, wanted, deferred, descriptors
 DESCRIPTORS = 16
+LIMITS = 3
+LIMITS_AT = MORE_AT + MORE.size + 8 * DESCRIPTORS
 TWINS = 512
 PAGE = 4096
 SIGSTOP = 19
@@ -130,6 +135,16 @@ class Guard:
             self._word(at + 8 + 8 * i, fd)
         self._word(at, len(fds))
 
+    def note_limits(self, tid: int, limits: Sequence[tuple[int, int, int]]) -> None:
+        """Limits of a thread's process are about to be raised: number, soft and hard value of each; none: they are what they were.
+
+        Shape:   sorted by number
+        """
+        at = self._row_of[tid] * ROW + LIMITS_AT
+        for i, (_, *values) in enumerate(limits):
+            self._put(at + 8 + 16 * i, PAIR.pack(*values))
+        self._word(at, sum(1 << n for n, _, _ in limits))
+
     def note_out(self, tid: int) -> None:
         """The hand is out of a thread."""
         self._word(self._row_of[tid] * ROW + ACTIVE_AT, 0)
@@ -187,6 +202,9 @@ class _Row:
         self.spin, self.wanted, self.deferred, count = MORE.unpack_from(table, at + MORE_AT)
         start = at + MORE_AT + MORE.size
         self.descriptors = set(Format(f"<{count}Q").unpack_from(table, start)) if count <= DESCRIPTORS else set()
+        raised = int.from_bytes(table[at + LIMITS_AT : at + LIMITS_AT + 8], "little")
+        numbers = [n for n in range(64) if raised >> n & 1]
+        self.limits = [(n, *PAIR.unpack_from(table, at + LIMITS_AT + 8 + 16 * i)) for i, n in enumerate(numbers[:LIMITS])]
         self.hand: Hand | None = None
 
     def blocked(self) -> int:
@@ -206,6 +224,10 @@ def _repair(table: mmap, rows: int, twins_at: int, dumper: int) -> None:
         row = _Row(table, (i + 1) * ROW)
         if row.active:
             try:
+                if row.limits:
+                    from holdfast.tracee.limits import put_back  # hardly any process has some
+
+                    put_back(row.process, row.limits)
                 if _take(row, dumper, held):
                     found.append(row)
             except (OSError, HoldfastError):

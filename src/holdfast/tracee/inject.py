@@ -11,10 +11,11 @@ until it pauses, which is slower.
 from __future__ import annotations
 
 import os
-from errno import EACCES, EINTR
+from errno import EACCES, EAGAIN, EINTR, ENOMEM
 
-from holdfast.errors import InternalError
+from holdfast.errors import InternalError, Refused
 from holdfast.kernel.uapi.syscalls import X86_64 as NUMBERS
+from holdfast.model.census import Refusal
 from holdfast.prog.lower import Lowered, lower
 from holdfast.tracee import ptrace
 from holdfast.tracee.arch.x86_64 import LOOP, MASK, Registers
@@ -22,6 +23,8 @@ from holdfast.tracee.seize import SIGSTOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.prog.call import Answers, Program
     from holdfast.tracee.gadget import Gadget
     from holdfast.tracee.guard import Guard
@@ -66,7 +69,7 @@ def blocked(signal: int) -> int:
 
 
 class Area:
-    """Memory of ours inside one address space: a page of code, then tables and data."""
+    """Memory of ours inside one address space: a page of code, then tables and data, and a last page that nobody touches."""
 
     __slots__ = ("base", "size")
 
@@ -81,7 +84,7 @@ class Area:
     @property
     def room(self) -> int:
         """The largest program that fits, in bytes."""
-        return self.size - PAGE
+        return self.size - 2 * PAGE
 
 
 class Hand:
@@ -202,19 +205,20 @@ class Hand:
         """Map an area for programs into the thread's process.
 
         Raises:  internal.remote_call: mmap failed
+                 refused.dump: the process's limits leave no room, and may not be raised
         """
         size = (size + PAGE - 1) // PAGE * PAGE
-        flags = 0x22 | (0x100000 if at else 0)
         self._enter()
         if self.guard is not None:
             self.guard.note_wanted(self.tid, size)
-        base = self.single("mmap", at, size, 7, flags, MASK, 0)
-        split = base == -EACCES
-        if split:
-            # no memory may be writable and executable (prctl(2) PR_SET_MDWE): a page of code that its tracer alone writes
-            base = self.single("mmap", at, size, 3, flags, MASK, 0)
-            if base > 0:
-                base = self.single("mmap", base, PAGE, 5, 0x32, MASK, 0)
+        base, split = self._map(size, at)
+        if base in (-ENOMEM, -EAGAIN):
+            from holdfast.tracee.limits import Raised  # only a process that has lowered its limits needs it
+
+            with Raised(self.process_pid, self._note_limits):
+                base, split = self._map(size, at)
+            if base in (-ENOMEM, -EAGAIN):
+                raise _no_room(self.process_pid, size, base)
         if -4096 < base < 0:
             raise CallFailed("mmap", base, self.tid)
         self.use_area(Area(base, size))
@@ -229,6 +233,22 @@ class Hand:
         self._unguard_stack()
         assert self.area is not None
         return self.area
+
+    def _note_limits(self, limits: Sequence[tuple[int, int, int]]) -> None:
+        if self.guard is not None:
+            self.guard.note_limits(self.tid, limits)
+
+    # where the area is, or the negative error; and whether its code is apart
+    def _map(self, size: int, at: int) -> tuple[int, bool]:
+        flags = 0x22 | (0x100000 if at else 0)
+        base = self.single("mmap", at, size, 7, flags, MASK, 0)
+        split = base == -EACCES
+        if split:
+            # no memory may be writable and executable (prctl(2) PR_SET_MDWE): a page of code that its tracer alone writes
+            base = self.single("mmap", at, size, 3, flags, MASK, 0)
+            if base > 0:
+                base = self.single("mmap", base, PAGE, 5, 0x32, MASK, 0)
+        return base, split
 
     def use_area(self, area: Area) -> None:
         """Use an area that the thread's address space has already."""
@@ -350,3 +370,14 @@ class Hand:
                 return
             self._unexpected(status)
             ptrace.request(ptrace.CONT, self.tid)
+
+
+def _no_room(pid: int, size: int, result: int) -> Refused:
+    told = Refusal(
+        "memory_limit",
+        f"pid {pid} cannot be dumped: its limits leave no room for {size >> 10} KiB of Holdfast's own: {os.strerror(-result)}",
+        f"/proc/{pid}/limits",
+        "nothing more can be mapped where a limit on memory is used up, and raising a hard limit needs CAP_SYS_RESOURCE; getrlimit(2)",
+        "raise its hard limits (prlimit(1) --as, --data, --memlock), or run Holdfast with CAP_SYS_RESOURCE",
+    )
+    return Refused("dump", told.what, refusals=[told])

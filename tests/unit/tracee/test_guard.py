@@ -90,6 +90,7 @@ def test_a_row_says_what_was_noted() -> None:
         sentinel.note_wanted(41, 8192)
         sentinel.note_deferred(41, 2)
         sentinel.note_descriptors(41, {5, 3})
+        sentinel.note_limits(41, [(2, 4096, 2**64 - 1), (9, 20, 30)])
         sentinel.note(42, 40, 0, Gadget(0x5000), 0, registers)
         sentinel.note_out(42)
         table = os.pread(sentinel._table, 1 << 20, 0)
@@ -97,12 +98,15 @@ def test_a_row_says_what_was_noted() -> None:
         assert (first.tid, first.process, first.active, first.mask, first.quiet) == (41, 40, 1, 0x1234, 28)
         assert (first.gadget, first.spin, first.stack, first.word) == (0x5000, 0x6000, 0x7000, b"12345678")
         assert (first.wanted, first.deferred, first.descriptors, first.registers) == (8192, 2, {3, 5}, registers)
-        assert (second.tid, second.active) == (42, 0)
+        assert first.limits == [(2, 4096, 2**64 - 1), (9, 20, 30)]
+        assert (second.tid, second.active, second.limits) == (42, 0, [])
+        sentinel.note_limits(41, ())
         sentinel.note_area(41, 0x9000, 8192)
         sentinel.note_wanted(41, 0)
         sentinel.note_descriptors(41, set())
         again = guard._Row(os.pread(sentinel._table, 1 << 20, 0), guard.ROW)
         assert (again.area, again.size, again.wanted, again.descriptors) == (0x9000, 8192, 0, set())
+        assert again.limits == []
     finally:
         sentinel.dismiss()
         sentinel.reap()

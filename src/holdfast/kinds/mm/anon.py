@@ -64,6 +64,10 @@ def restore(rec: Anon, steps: Steps) -> None:
     prot = areas.first_protection(rec, steps)
     part = steps.part(needs=("clear",), gives=("mapped",))
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, areas.NO_FD, 0, check=rec.start)
+    if "accounted" in rec.flags and not steps.has_pages(steps.subject):
+        # one that never had a page is no longer counted once it may not be written, mm/mprotect.c mprotect_fixup
+        part.call("madvise", rec.start, areas.PAGE, areas.MADV_POPULATE_WRITE)
+        part.call("madvise", rec.start, areas.PAGE, areas.MADV_DONTNEED)
     areas.mapped(part, rec)
     areas.finish(rec, steps, prot)
 

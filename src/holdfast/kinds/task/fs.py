@@ -1,7 +1,7 @@
 """task.fs: where a process is in the file system, and what it masks from the files that it makes.
 
 Carries:  working directory, root directory, umask.
-Loses:    nothing: a directory without a name is refused.
+Loses:    nothing: a directory without a name, or of a process in /proc, is refused.
 Sources:  chdir(2), chroot(2), umask(2), proc_pid_cwd(5), proc_pid_root(5), Linux fs/d_path.c.
 """
 
@@ -51,6 +51,19 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
                 "a directory that was removed, or lies outside the root, cannot be found by name",
                 "let the program change its directory and retry",
             )
+        elif _of_a_process(path):
+            yield Refusal(
+                "task.fs_proc",
+                f"{tasks.who(ev)} cannot be dumped: its {name} is a process's folder in /proc",
+                f"{tasks.where(ev, link)} -> {path.decode('utf-8', 'backslashreplace')}",
+                "the folder goes with its process, and is another one when a process has that number again; proc(5)",
+                "let the program change its directory and retry",
+            )
+
+
+def _of_a_process(path: bytes) -> bool:
+    _, proc, rest = path.partition(b"/proc/")  # wherever it is mounted by that name
+    return bool(proc) and rest.partition(b"/")[0].isdigit()
 
 
 def dump(ev: ProcessEvidence) -> Fs:

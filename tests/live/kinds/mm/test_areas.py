@@ -43,6 +43,22 @@ def memory(source: str) -> str:
 
 
 @pytest.mark.parametrize("prot", [0, 1, 5])
+def test_an_empty_area_that_may_not_be_written_any_more_is_still_counted(tmp_path: Path, prot: int) -> None:
+    # its neighbours have pages, so it was counted while it could be written, and stays so
+    source = f"""
+    at = area(4)
+    put(at, b"first")
+    put(at + 2 * PAGE, b"third")
+    call(10, at + PAGE, PAGE, {prot})
+    pause()
+    say([seen(at), seen(at + PAGE), seen(at + 2 * PAGE), get(at, 5), get(at + 2 * PAGE, 5)])
+    """
+    trip = harness.roundtrip(tmp_path, memory(source))
+    assert trip.said == trip.control
+    assert "ac" in trip.said[0][1][2]
+
+
+@pytest.mark.parametrize("prot", [0, 1, 5])
 def test_contents_of_pages_that_cannot_be_written_survive(tmp_path: Path, prot: int) -> None:
     source = f"""
     at = area(3)

@@ -58,3 +58,7 @@ def test_a_directory_that_was_removed_is_refused(tmp_path: Path) -> None:
         """
     )
     assert harness.refused(tmp_path, source) == ["task.fs"]
+
+
+def test_a_folder_of_a_process_is_refused(tmp_path: Path) -> None:
+    assert harness.refused(tmp_path, 'os.chdir("/proc/self/fd")\npause()\n') == ["task.fs_proc"]

@@ -69,6 +69,14 @@ def test_pages_are_filled_in_before_the_protection_is_final() -> None:
     assert [call[0] for call in smaps.calls(KIND, rec, pages=False)] == ["mmap"]
 
 
+def test_an_empty_area_that_is_counted_has_had_a_page() -> None:
+    rec = Anon(HERE, END, ("read",), ("accounted",))
+    touched = [("madvise", HERE, 4096, 23), ("madvise", HERE, 4096, 4)]
+    first, last = smaps.parts(KIND, rec, pages=False)
+    assert (first.calls[0][3], first.calls[1:], last.calls) == (3, touched, [("mprotect", HERE, 0x3000, 1)])
+    assert [call[0] for call in smaps.calls(KIND, rec, pages=True)] == ["mmap", "mprotect"]
+
+
 def test_a_name_comes_back_even_an_empty_one() -> None:
     assert smaps.calls(KIND, smaps.changed(PLAIN, name=b""))[1:] == [("prctl", 0x53564D41, 0, HERE, 0x3000, b"\0")]
     assert smaps.calls(KIND, smaps.changed(PLAIN, name=b"x y"))[1:] == [("prctl", 0x53564D41, 0, HERE, 0x3000, b"x y\0")]

@@ -25,6 +25,12 @@ def test_a_directory_without_a_name_is_refused(link: str, path: bytes) -> None:
     assert captured.verdicts(KIND, captured.process({**PLACE, link: Link(path)})) == ["task.fs"]
 
 
+@pytest.mark.parametrize(("path", "said"), [(b"/proc/412/fd", ["task.fs_proc"]), (b"/jail/proc/1", ["task.fs_proc"]), (b"/proc/sys", [])])
+@pytest.mark.parametrize("link", ["cwd", "root"])
+def test_a_folder_of_a_process_is_refused(link: str, path: bytes, said: list[str]) -> None:
+    assert captured.verdicts(KIND, captured.process({**PLACE, link: Link(path)})) == said
+
+
 def test_what_cannot_be_read_is_unchecked() -> None:
     assert captured.verdicts(KIND, captured.process({**PLACE, "cwd": PermissionError(13, "")})) == ["Unchecked"]
 
