@@ -18,7 +18,7 @@ import time
 from holdfast.drift import ledger
 from holdfast.errors import HoldfastError
 from holdfast.hunt import observe, place
-from holdfast.hunt.oracle import Judge, kernel_sights
+from holdfast.hunt.oracle import Judge, kernel_sights, without_inode
 from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, own_numbers, reap
 from holdfast.hunt.verdict import Proof, Round
 from holdfast.kernel import release
@@ -123,7 +123,7 @@ class Rounds:
 
     def _get(self, subject: Subject, lines: Iterable[Line]) -> list[tuple[Line, Seen | str]]:
         return [
-            (line, _tried(subject, line, passing=True))
+            (line, _known(line, _tried(subject, line, passing=True)))
             for line in lines
             if _can(subject, line) and _tid(subject, line) not in subject.blocked
         ]
@@ -334,6 +334,10 @@ def _tried(subject: Subject, line: Line, *, passing: bool = False) -> Seen | str
         return subject.run((line,), passing=passing)[0]
     except (HoldfastError, OSError) as error:
         return _failure(error)
+
+
+def _known(line: Line, seen: Seen | str) -> Seen | str:
+    return seen if isinstance(seen, str) else Seen(seen.result, tuple(without_inode(line.call, d) for d in seen.data))
 
 
 def _failure(error: HoldfastError | OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from holdfast.drift import ledger
 from holdfast.errors import UsageError
 from holdfast.hunt import places
 from holdfast.hunt.observe import Sight
-from holdfast.hunt.oracle import Judge
+from holdfast.hunt.oracle import Judge, without_inode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,3 +117,17 @@ def test_every_place_has_a_reason_and_a_pattern_that_compiles(tmp_path: Path) ->
     (tmp_path / "places.toml").write_text('[[place]]\npath = "x"\ndecision = "hidden"\nwhy = "x"\nsource = "y"\n')
     with pytest.raises(UsageError):
         places.load(str(tmp_path))
+
+
+def test_a_socket_may_have_another_inode_and_no_other_mode_or_owner() -> None:
+    def stat(mode: int, ino: int, uid: int, mtime: int) -> bytes:
+        fields = struct.pack("<QQQIIIIQqqq", 9, ino, 1, mode, uid, 0, 0, 0, 0, 4096, 0)
+        return fields + struct.pack("<6Q", 1, 2, mtime, 4, 5, 6) + bytes(24)
+
+    one = stat(0o140600, 77, 1000, 3)
+    assert without_inode("fstat", one) == without_inode("fstat", stat(0o140600, 78, 1000, 9))
+    assert without_inode("fstat", one) != without_inode("fstat", stat(0o140700, 77, 1000, 3))
+    assert without_inode("fstat", one) != without_inode("fstat", stat(0o140600, 77, 1001, 3))
+    regular = stat(0o100600, 77, 1000, 3)
+    assert without_inode("fstat", regular) == regular
+    assert without_inode("read", one) == one
