@@ -26,6 +26,7 @@ LEVELS = {"SO": SOL_SOCKET, "IP": SOL_IP, "IPV6": SOL_IPV6, "TCP": SOL_TCP, "UDP
 #          packets' multicast interface and TTL, which no TCP socket can be given, so they are for UDP
 # rule:    bind      before bind: it decides what bind does
 #          set       at any time before a peer can see the socket
+#          listen    after listen, which begins acknowledgements anew (net/ipv4/inet_connection_sock.c inet_csk_listen_start)
 #          late      after queued data was written and the socket is as it was but for this
 #          size      a buffer size: the setter doubles what it is given
 #          linger    its setter forgets the time of an option that is off
@@ -42,7 +43,7 @@ ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("IP_BIND_ADDRESS_NO_PORT", 24, "int", "i", "bind", ""),
     ("IP_LOCAL_PORT_RANGE", 51, "int", "i", "bind", "6.3"),
     ("IPV6_ADDR_PREFERENCES", 72, "int", "6", "bind", ""),
-    ("SO_INCOMING_CPU", 49, "int", "i", "bind", ""),
+    ("SO_INCOMING_CPU", 49, "int", "a", "bind", ""),
     # --- any socket
     ("SO_DEBUG", 1, "int", "a", "set", ""),
     ("SO_DONTROUTE", 5, "int", "a", "set", ""),
@@ -145,7 +146,7 @@ ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("TCP_LINGER2", 8, "int", "t", "set", ""),
     ("TCP_DEFER_ACCEPT", 9, "int", "t", "set", ""),
     ("TCP_WINDOW_CLAMP", 10, "int", "t", "set", ""),
-    ("TCP_QUICKACK", 12, "int", "t", "set", ""),
+    ("TCP_QUICKACK", 12, "int", "t", "listen", ""),
     ("TCP_THIN_LINEAR_TIMEOUTS", 16, "int", "t", "set", ""),
     ("TCP_USER_TIMEOUT", 18, "int", "t", "set", ""),
     ("TCP_REPAIR", 19, "int", "t", "refuse", ""),

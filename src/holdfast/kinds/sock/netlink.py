@@ -1,7 +1,8 @@
 """sock.netlink: a netlink socket that asks the kernel about routes, sockets or device events, with nothing in its queue.
 
 Carries:  protocol (NETLINK_ROUTE, NETLINK_SOCK_DIAG, NETLINK_KOBJECT_UEVENT), type, port number, multicast groups, the port it is
-          connected to, every option that can be read and set (kernel/uapi/sockopts.py), classic BPF filter, status flags, owner, mode.
+          connected to, every option that can be read and set (kernel/uapi/sockopts.py), classic BPF filter, status flags, owner, mode;
+          that it was in groups and left them all; where the kernel has netlink_diag, that it is connected to the kernel's own port.
 Loses:    what the kernel sends to its groups between the dump and the restore, as in an overrun that goes unreported; SO_COOKIE; what
           kinds/socket_options.py lists.
 Sources:  netlink(7), rtnetlink(7), sock_diag(7), Linux net/netlink/af_netlink.c, net/netlink/diag.c.
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast.kernel.sockdiag import NetlinkSocket
     from holdfast.kinds.contract import Difference, Probes, Steps, Verdict
     from holdfast.kinds.evidence import FileEvidence
     from holdfast.model.ids import ObjectId
@@ -39,15 +41,19 @@ class Netlink(Record):
     uid: int = 0
     gid: int = 0
     mode: int = 0o777
+    to_kernel: bool = False  # connected to port 0
+    left_groups: bool = False  # it is in none and was in some: NETLINK_LIST_MEMBERSHIPS answers with as many bytes as there are groups
 
 
 WATCHES = (Struct("netlink_sock"), Struct("sock"), Link("socket:["))
 # protocols that keep nothing about a port but what is here; the others register listeners, queues or daemons in their family
 PROTOCOLS = {0: "NETLINK_ROUTE", 4: "NETLINK_SOCK_DIAG", 15: "NETLINK_KOBJECT_UEVENT"}
 NUMBERS = {name: number for number, name in PROTOCOLS.items()}
-NETLINK_ADD_MEMBERSHIP, NETLINK_LIST_MEMBERSHIPS = 1, 9
+NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, NETLINK_LIST_MEMBERSHIPS = 1, 2, 9
 AF_NETLINK, SOL_NETLINK = 16, 270
+SILENT = 14  # a group that nothing is sent to: RTNLGRP_NOP2, and none of the other protocols
 CB_RUNNING = 1  # NDIAG_FLAG_CB_RUNNING
+CONNECTED = 1  # NETLINK_CONNECTED
 
 
 def detect(ev: FileEvidence) -> Claim | None:
@@ -62,8 +68,11 @@ def _address(raw: bytes) -> tuple[int, int]:
     return int.from_bytes(raw[4:8], "little"), int.from_bytes(raw[8:12], "little")
 
 
-def _groups(ev: FileEvidence) -> tuple[int, ...]:
-    raw = ev.borrowed.getsockopt(SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, 512)
+def _listed(ev: FileEvidence) -> bytes:
+    return ev.borrowed.getsockopt(SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, 512)
+
+
+def _groups(raw: bytes) -> tuple[int, ...]:
     bits = int.from_bytes(raw, "little")
     return tuple(n + 1 for n in range(bits.bit_length()) if bits >> n & 1)
 
@@ -85,23 +94,29 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "an answer cannot be put back into the queue, nor a listing be taken up in its middle; netlink(7)",
             "let the program read it and retry",
         )
-    groups = _groups(ev)
+    groups = _groups(_listed(ev))
     if groups:
         yield Loss("sock.netlink", ev.id, f"messages to groups {', '.join(map(str, groups))} while nobody listens", "netlink(7)")
 
 
 def _answering(ev: FileEvidence) -> bool:
-    # a listing that the kernel is in the middle of: netlink_diag says so, where the kernel has it
+    # a listing that the kernel is in the middle of
+    seen = _seen(ev)
+    return seen is not None and bool((seen.flags or 0) & CB_RUNNING)
+
+
+def _seen(ev: FileEvidence) -> NetlinkSocket | None:
+    # what netlink_diag says of it, where the kernel has that
     from holdfast.errors import KernelLacks  # netlink sockets are rare
     from holdfast.kernel import sockdiag
 
     try:
-        seen = sockets.once_in(
+        every = sockets.once_in(
             ev.tree, ("netlink", ev.process.namespace("net")), lambda: sockdiag.netlink_sockets(sockets.diag(ev.process))
         )
     except KernelLacks:
-        return False
-    return any(s.ino == sockets.inode(ev) and (s.flags or 0) & CB_RUNNING for s in seen)
+        return None
+    return next((s for s in every if s.ino == sockets.inode(ev)), None)
 
 
 def dump(ev: FileEvidence) -> Netlink:
@@ -110,18 +125,22 @@ def dump(ev: FileEvidence) -> Netlink:
     port, _ = _address(ev.borrowed.sockname())
     peer_port, peer_groups = _address(ev.borrowed.peername())
     uid, gid = files.owner(ev.process, ev.stat)
+    listed, seen = _listed(ev), _seen(ev)
+    groups = _groups(listed)
     return Netlink(
         protocol=PROTOCOLS[sort[2]],
         type=sockets.TYPES[sort[1]],
         flags=files.names(ev.flags),
         port=port,
-        groups=_groups(ev),
+        groups=groups,
         peer_port=peer_port,
         peer_groups=peer_groups,
         options=socket_options.options(ev),
         uid=uid,
         gid=gid,
         mode=S_IMODE(ev.stat.st_mode),
+        to_kernel=not (peer_port or peer_groups) and seen is not None and seen.state == CONNECTED,
+        left_groups=bool(listed) and not groups,
     )
 
 
@@ -131,9 +150,12 @@ def restore(rec: Netlink, steps: Steps) -> None:
     socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
     if rec.port:
         part.call("bind", fd, _pack(rec.port, 0), 12)
+    if rec.left_groups:
+        for option in (NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP):
+            part.call("setsockopt", fd, SOL_NETLINK, option, SILENT.to_bytes(4, "little"), 4)
     for group in rec.groups:
         part.call("setsockopt", fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group.to_bytes(4, "little"), 4)
-    if rec.peer_port or rec.peer_groups:
+    if rec.to_kernel or rec.peer_port or rec.peer_groups:
         part.call("connect", fd, _pack(rec.peer_port, rec.peer_groups), 12)
     sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
     files.set_flags(part, fd, rec.flags)

@@ -245,7 +245,7 @@ def restore(rec: Tcp, steps: Steps) -> None:
     part = steps.part(needs=("born", "caps", "limits"))
     if rec.state in ("over", "reset"):
         fd: Arg = _was_connected(part, rec)
-        socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
+        socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "listen", "late"))
     else:
         fd = part.call("socket", NUMBERS[rec.family], sockets.STREAM | sockets.CLOEXEC, IPPROTO_TCP)
         # every option before the name: who connects as soon as it listens gets sockets with the right ones
@@ -256,6 +256,7 @@ def restore(rec: Tcp, steps: Steps) -> None:
             part.call("bind", fd, address, len(address))
         if rec.state == "listening":
             part.call("listen", fd, rec.backlog)
+        socket_options.set_options(part, fd, rec.options, ("listen",))
     sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
     files.set_flags(part, fd, rec.flags)
     part.opened(fd)

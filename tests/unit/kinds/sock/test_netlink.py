@@ -72,6 +72,28 @@ def test_port_groups_and_options_come_back(pool: list[Socket]) -> None:
     assert select.select([after], [], [], 30)[0] == [after]
 
 
+def test_a_socket_that_left_its_groups_still_has_room_for_them(pool: list[Socket]) -> None:
+    sock = made(pool)
+    for option in (1, 2):  # NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP
+        sock.setsockopt(270, option, 1)
+    listed = sock.getsockopt(270, 9, 512)
+    assert len(listed) >= 4
+    assert not any(listed)
+    assert again(pool, sock).getsockopt(270, 9, 512) == listed
+
+
+def test_a_socket_that_takes_messages_of_the_kernel_alone_still_does(pool: list[Socket]) -> None:
+    sock = made(pool)
+    sock.setsockopt(1, 49, 0)  # SO_INCOMING_CPU
+    sock.connect((0, 0))
+    port = sock.getsockname()[0]
+    after = again(pool, sock)
+    stranger = made(pool)
+    with pytest.raises(ConnectionRefusedError):
+        stranger.sendto(LIST_LINKS, (port, 0))
+    assert after.getsockopt(1, 49) == 0
+
+
 def test_an_answer_that_was_not_read_is_refused(pool: list[Socket]) -> None:
     sock = made(pool)
     sock.send(LIST_LINKS)
@@ -91,7 +113,21 @@ def test_a_protocol_that_keeps_more_is_not_claimed(pool: list[Socket], protocol:
     native.close(evidence)
 
 
-FULL = Netlink("NETLINK_SOCK_DIAG", "SOCK_DGRAM", ("O_RDWR",), 5, (1, 2), 3, 4, (Option("SO_MARK", (1,)),), uid=1, gid=2, mode=0o600)
+FULL = Netlink(
+    "NETLINK_SOCK_DIAG",
+    "SOCK_DGRAM",
+    ("O_RDWR",),
+    5,
+    (1, 2),
+    3,
+    4,
+    (Option("SO_MARK", (1,)),),
+    uid=1,
+    gid=2,
+    mode=0o600,
+    to_kernel=True,
+    left_groups=True,
+)
 
 
 def test_a_record_comes_back_from_an_image() -> None:

@@ -94,6 +94,12 @@ def test_a_listener_comes_back_at_its_port(pool: list[Socket]) -> None:
     after.accept()[0].close()
 
 
+def test_a_listener_that_delays_acknowledgements_still_does(pool: list[Socket]) -> None:
+    sock = listener(pool)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+    assert again(pool, sock).getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
+
+
 @pytest.mark.parametrize("only", [0, 1])
 def test_a_listener_for_both_families_or_one_comes_back(pool: list[Socket], only: int) -> None:
     sock = made(pool, socket.AF_INET6)
