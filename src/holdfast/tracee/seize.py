@@ -13,13 +13,13 @@ from errno import ECHILD, EIO, EPERM, ESRCH
 from holdfast.errors import Refused, TargetChanged
 from holdfast.tracee import ptrace, rseq
 from holdfast.tracee.arch.x86_64 import Registers
+from holdfast.tracee.reachable import PATIENCE_S, unstoppable, wait_until_reachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
 SIGSTOP = 19
-PATIENCE_S = 10.0
 
 
 class Thread:
@@ -125,13 +125,7 @@ def wait_status(tid: int, patience_s: float = PATIENCE_S) -> int:
             break
         time.sleep(pause)
         pause = min(pause * 1.5, 0.002)
-    raise TargetChanged(
-        "unstoppable",
-        f"task {tid} did not stop within {patience_s:g} s",
-        where=f"/proc/{tid}/stack",
-        why="it is in an uninterruptible sleep, such as a vfork parent or a hung disk; ptrace(2) PTRACE_INTERRUPT waits for it",
-        do="wait until the call has ended and try again",
-    )
+    raise unstoppable(tid, patience_s)
 
 
 class Process:
@@ -280,6 +274,7 @@ class Held:
 
         Raises:  target_changed.died: the root is gone
                  refused.ptrace: a task may not be traced by us
+                 refused.task.vfork: a task waits for a child that it made by vfork(2)
         """
         todo = [root]
         seen: set[int] = set()
@@ -310,6 +305,7 @@ class Held:
                 break
             got: list[Thread] = []
             for tid in fresh:
+                wait_until_reachable(pid, tid)
                 thread = self._seize(tid)
                 if thread is None:
                     if tid == pid and _state(tid) == "Z":

@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +78,33 @@ holdfast.dump(int(sys.argv[1]), sys.argv[2], leave_running=sys.argv[3] == "leave
         raise AssertionError(str(e)) from e
     finally:
         subject.kill()
+
+
+def _waits_in(pid: int, *calls: int) -> bool:
+    with open(f"/proc/{pid}/stat") as stat, open(f"/proc/{pid}/syscall") as call:
+        return stat.read().rpartition(")")[2].split()[0] == "D" and call.read().split()[0] in map(str, calls)
+
+
+def test_the_parent_of_a_vfork_is_refused_by_name_and_left_alone(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    # the child of posix_spawn(3) shares its parent's memory until it executes the program: it waits for a writer before
+    source = (
+        f"import os; os.posix_spawn('/bin/true', ['true'], {{}}, file_actions=[(os.POSIX_SPAWN_OPEN, 0, {str(fifo)!r}, os.O_RDONLY, 0)])"
+    )
+    target = subprocess.Popen([sys.executable, "-I", "-c", source], stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + harness.PATIENCE_S
+        while not _waits_in(target.pid, 56, 435):  # clone, clone3
+            assert time.monotonic() < deadline
+        with pytest.raises(Refused) as e:
+            holdfast.dump(target.pid, tmp_path / "image")
+        assert {e.value.code, *(r.code for r in e.value.refusals)} & {"task.vfork", "refused.task.vfork"}, str(e.value)
+        with open(f"/proc/{target.pid}/status") as f:
+            assert "TracerPid:\t0\n" in f.read()
+        os.close(os.open(fifo, os.O_WRONLY))
+        assert target.wait(30) == 0
+    finally:
+        target.kill()
+        target.wait()
+        os.close(os.open(fifo, os.O_RDWR))

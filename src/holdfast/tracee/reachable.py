@@ -1,0 +1,72 @@
+"""Whether a stop would reach a task: not while it sleeps where only a fatal signal wakes it, as the parent of a vfork(2) does.
+
+Who has seized such a task cannot let it go again: PTRACE_DETACH needs a stop, and PTRACE_INTERRUPT waits for the sleep to end. So
+this is asked before.
+
+Source:  ptrace(2), "Detaching of the tracee"; vfork(2); Linux kernel/fork.c wait_for_vfork_done
+"""
+
+from __future__ import annotations
+
+import time
+
+from holdfast.errors import Refused, TargetChanged
+
+PATIENCE_S = 10.0
+VFORK_PATIENCE_S = 1.0  # the child needs the time of an execve(2)
+VFORK, CLONE, CLONE3 = 58, 56, 435
+CLONE_VFORK = 0x4000
+
+
+def wait_until_reachable(pid: int, tid: int) -> None:
+    """Return when a stop would reach a task, or when it is gone; at once as a rule.
+
+    Raises:  refused.task.vfork: it waits for a child that does not go on
+             target_changed.unstoppable: it sleeps uninterruptibly for 10 s
+    """
+    began = 0.0
+    while _sleeps(pid, tid):
+        now = time.monotonic()
+        began = began or now
+        if now - began > VFORK_PATIENCE_S and _in_vfork(pid, tid):
+            raise Refused(
+                "task.vfork",
+                f"task {tid} cannot be dumped: it waits for a child that it made by vfork",
+                where=f"/proc/{pid}/task/{tid}/syscall",
+                why="until the child ends or executes a program no stop reaches its parent, vfork(2), and both use one stack",
+                do="wait until the child has executed a program or ended, and retry",
+            )
+        if now - began > PATIENCE_S:
+            raise unstoppable(tid, PATIENCE_S)
+        time.sleep(0.001)
+
+
+def unstoppable(tid: int, patience_s: float) -> TargetChanged:
+    """The error for a task that no stop reached."""
+    return TargetChanged(
+        "unstoppable",
+        f"task {tid} did not stop within {patience_s:g} s",
+        where=f"/proc/{tid}/stack",
+        why="it is in an uninterruptible sleep, such as a vfork parent or a hung disk; ptrace(2) PTRACE_INTERRUPT waits for it",
+        do="wait until the call has ended and try again",
+    )
+
+
+def _sleeps(pid: int, tid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/task/{tid}/stat", "rb", 0) as f:
+            return f.read(1024).rpartition(b")")[2][:3] == b" D "
+    except OSError:
+        return False
+
+
+def _in_vfork(pid: int, tid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/task/{tid}/syscall", "rb", 0) as f:
+            words = f.read(512).split()
+    except OSError:
+        return False
+    if not words[:1] or not words[0].isdigit():
+        return False
+    call = int(words[0])
+    return call in (VFORK, CLONE3) or (call == CLONE and bool(int(words[1], 16) & CLONE_VFORK))
