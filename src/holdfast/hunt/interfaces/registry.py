@@ -8,17 +8,21 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import os
+import re
 
 from holdfast.errors import InternalError
 from holdfast.hunt.recipe import Recipe, unique
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
 
     from holdfast.hunt.interfaces.harvest import Ask, Constants
+    from holdfast.prog.text import Line
 
+MADE = "made"
+"""The interface of recipes that only make what others put into a state."""
 MACHINERY = ("harvest", "headers", "layout", "registry", "script", "sockobjects", "sockvalues", "values")
 """What stands in the folder and is no table."""
 
@@ -48,6 +52,20 @@ def tables() -> list[ModuleType]:
     return found
 
 
+def makes(recipes: Iterable[Recipe]) -> Iterator[Recipe]:
+    """A recipe of interface `made` for each different `make`: what an engine does to it without a state is told by it, decisions/0071.
+
+    Shape:   named by the first recipe that has it, in order of names, and by a digest of its lines
+    """
+    seen: set[tuple[Line, ...]] = set()
+    for recipe in sorted(recipes, key=lambda one: one.name):
+        if recipe.make and recipe.state and recipe.make not in seen:
+            seen.add(recipe.make)
+            made = Recipe("", MADE, recipe.make)
+            subject = re.split(r"[.=]", recipe.name, maxsplit=1)[0]
+            yield made.replace(name=f"{MADE}/{subject}.{made.key[:6]}")
+
+
 def all_recipes(constants: Constants, ask: Ask, only: Sequence[str] = ()) -> list[Recipe]:
     """Every recipe that the tables give, each thing to do once, sorted by name.
 
@@ -55,6 +73,7 @@ def all_recipes(constants: Constants, ask: Ask, only: Sequence[str] = ()) -> lis
     Raises:  internal.interface: a table cannot be loaded, or two things to do have one name
     """
     found = unique(recipe for table in tables() for recipe in table.recipes(constants, ask))
+    found = unique([*found, *makes(found)])
     names: dict[str, str] = {}
     for recipe in found:
         if recipe.name in names:

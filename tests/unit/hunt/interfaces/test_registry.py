@@ -32,6 +32,16 @@ def test_recipes_are_sorted_and_each_is_there_once(table: list[Recipe]) -> None:
     assert [r.name for r in registry.all_recipes(NOTHING, lambda lines, get: None)] == ["prctl/a", "prctl/b"]
 
 
+def test_each_make_is_tried_once_without_a_state(table: list[Recipe]) -> None:
+    make, other = (Line("socket", (2, 1, 0)),), (Line("socket", (2, 2, 0)),)
+    table += [one(f"setsockopt/{name}=1", number=n).replace(make=lines) for n, (name, lines) in enumerate([
+        ("udp.B", other), ("tcp.B", make), ("tcp.A", make), ("nothing.A", ()),
+    ])]  # fmt: skip
+    found = registry.all_recipes(NOTHING, lambda lines, get: None, ["made"])
+    assert [r.name.rpartition(".")[0] for r in found] == ["made/setsockopt/tcp", "made/setsockopt/udp"]
+    assert [(r.make, r.state) for r in found] == [(make, ()), (other, ())]
+
+
 def test_two_things_under_one_name_are_fatal(table: list[Recipe]) -> None:
     table += [one("prctl/a", number=1), one("prctl/a", number=2)]
     with pytest.raises(InternalError, match="two recipes have the name prctl/a"):
