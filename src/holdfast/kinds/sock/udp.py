@@ -1,21 +1,24 @@
 """sock.udp: a UDP socket over IPv4 or IPv6: unbound, bound or connected, with nothing in its queues.
 
 Carries:  local and remote address and port, every option that can be read and set (kernel/uapi/sockopts.py) at the socket, IP, IPv6
-          and UDP level, classic BPF filter, multicast memberships with their source filters, shut down reading, status flags,
-          owner and mode.
-Loses:    shut down writing of a socket that is not shut down for reading; whether the program or the kernel chose address and port
-          (it matters to connect with AF_UNSPEC alone); the counters of SO_RXQ_OVFL; which CPU a connected socket's last datagram came in
-          on (SO_INCOMING_CPU); anycast memberships; SO_COOKIE; what kinds/socket_options.py lists.
+          and UDP level, classic BPF filter, multicast memberships with their source filters, what it is shut down for, status flags,
+          owner and mode; of a connection over IPv6 that connect with AF_UNSPEC has dissolved the host whose datagrams alone come in.
+Loses:    shut down writing, and a dissolved connection, of a socket that has no port; whether the program or the kernel chose address
+          and port (it matters to connect with AF_UNSPEC alone); the counters of SO_RXQ_OVFL; which CPU a connected socket's last
+          datagram came in on (SO_INCOMING_CPU); by which of its addresses a group's interface was named (kinds/multicast.py); anycast
+          memberships; SO_COOKIE; what kinds/socket_options.py lists.
 Sources:  udp(7), ip(7), ipv6(7), socket(7), RFC 3678, Linux net/ipv4/udp.c, net/ipv4/igmp.c, net/ipv6/mcast.c.
 """
 
 from __future__ import annotations
 
-from errno import EADDRNOTAVAIL, ENODEV, ENOTCONN
+from errno import ENOTCONN
 from stat import S_IMODE
 
-from holdfast.kinds import files, socket_options, sockets
+from holdfast.errors import KernelLacks
+from holdfast.kinds import files, multicast, socket_options, sockets
 from holdfast.kinds.contract import Claim, Kind, Link, Refusal, Struct, Unchecked, compare_fields, verbs
+from holdfast.kinds.multicast import Membership  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.sockets import AF_INET, AF_INET6, Address
 from holdfast.model.record import Record
@@ -25,21 +28,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from holdfast.kernel.sockdiag import InetSocket
     from holdfast.kinds.contract import Difference, Probes, Steps, Verdict
     from holdfast.kinds.evidence import FileEvidence
     from holdfast.model.ids import ObjectId
 
 FAMILIES = {AF_INET: "AF_INET", AF_INET6: "AF_INET6"}
 NUMBERS = {name: number for number, name in FAMILIES.items()}
-
-
-class Membership(Record):
-    """One multicast group that a socket is in, on one interface, and from whom it takes datagrams there."""
-
-    group: bytes  # 4 or 16 bytes
-    interface: int
-    exclude: bool = True  # all sources but these; else these alone
-    sources: tuple[bytes, ...] = ()
 
 
 class Udp(Record):
@@ -55,14 +50,17 @@ class Udp(Record):
     uid: int = 0
     gid: int = 0
     mode: int = 0o777
+    dissolved: bytes = b""  # the host that it was connected to, whose datagrams alone still come in; empty where that is nobody
 
 
 WATCHES = (Struct("udp_sock"), Struct("inet_sock"), Struct("ipv6_pinfo"), Struct("sock"), Link("socket:["))
 IPPROTO_UDP = 17
-MCAST_JOIN_GROUP, MCAST_MSFILTER = 42, 48
-MCAST_EXCLUDE, MCAST_INCLUDE = 0, 1
-STORAGE = 128  # bytes of struct sockaddr_storage
-MAX_SOURCES = 128
+AF_UNSPEC = bytes(16)
+DISCARD = 9  # a port: connect(2) sends nothing to it
+SO_BINDTOIFINDEX = 62
+SEND_SHUTDOWN = 2
+V6ONLY = "IPV6_V6ONLY"
+MAPPED = bytes(10) + b"\xff\xff"
 MOVING = ("SO_INCOMING_CPU",)  # of a connected socket: Linux net/ipv4/udp.c sk_incoming_cpu_update
 
 
@@ -99,16 +97,9 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "the number of its next notification cannot be read or set; Linux Documentation/networking/msg_zerocopy.rst",
             "switch it off",
         )
-    _, unreadable = _groups(ev)
-    for group, interface in unreadable:
-        yield _no(
-            ev,
-            "sources",
-            f"filters more than {MAX_SOURCES} sources of multicast group {group.hex()} on interface {interface}",
-            "RFC 3678 MCAST_MSFILTER",
-            "leave the group",
-        )
+    yield from multicast.verdicts(ev, "sock.udp")
     yield from _leases(ev)
+    yield from _listing(ev)
 
 
 def _no(ev: FileEvidence, code: str, what: str, why: str, do: str) -> Refusal:
@@ -144,89 +135,83 @@ def _queues(ev: FileEvidence) -> Iterator[Refusal]:
         )
 
 
-# --- multicast: /proc lists the groups of an interface, whoever joined; each socket is asked about each
+# --- what sock_diag alone shows: shut down writing, and whose datagrams a dissolved connection still takes
 
 
-def _groups(ev: FileEvidence) -> tuple[tuple[Membership, ...], list[tuple[bytes, int]]]:
-    return sockets.once(ev, "groups", lambda: _ask_groups(ev))
+def _diag(ev: FileEvidence) -> InetSocket | None:
+    return sockets.once(ev, "diag", lambda: _ask_diag(ev))
 
 
-def _ask_groups(ev: FileEvidence) -> tuple[tuple[Membership, ...], list[tuple[bytes, int]]]:
-    sort = sockets.identity(ev)
+def _ask_diag(ev: FileEvidence) -> InetSocket | None:
+    from holdfast.kernel import sockdiag  # see sockets.diag
+
+    sort, local, remote = sockets.identity(ev), sockets.address(ev.borrowed.sockname()), _remote(ev)
     assert sort is not None
-    joined, unreadable = [], []
-    for level, group, interface in sockets.once_in(ev.tree, ("groups", ev.process.namespace("net")), lambda: _listed(ev)):
-        if level == 41 and sort[0] == AF_INET:
-            continue
-        found = _membership(ev, level, group, interface)
-        if found is None:
-            continue
-        if len(found.sources) > MAX_SOURCES:
-            unreadable.append((group, interface))
-        else:
-            joined.append(found)
-    return tuple(sorted(joined, key=lambda m: (m.group, m.interface))), unreadable
+    if not local.port:
+        return None  # it is in no table
+    there = (bytes(len(local.host)), 0) if remote is None else (remote.host, remote.port)
+    interface = sockets.number(ev.borrowed.getsockopt(sockets.SOL_SOCKET, SO_BINDTOIFINDEX, 4))
+    fd = sockets.diag(ev.process)
+    # the ends are swapped, "for historical reasons": Linux net/ipv4/udp_diag.c udp_dump_one
+    seen = sockdiag.inet_socket(fd, sort[0], IPPROTO_UDP, there, (local.host, local.port), interface)
+    if seen is not None and seen.ino == sockets.inode(ev):
+        return seen
+    # one of several of that name, or one that takes datagrams of nobody but the host it was connected to
+    key = ("udp", ev.process.namespace("net"), sort[0])
+    listed = sockets.once_in(ev.tree, key, lambda: {s.ino: s for s in sockdiag.inet_sockets(fd, sort[0], IPPROTO_UDP)})
+    return listed.get(sockets.inode(ev))
 
 
-def _listed(ev: FileEvidence) -> list[tuple[int, bytes, int]]:
-    # level, group, interface
-    out = []
-    index = 0
-    for line in _text(ev, "net/igmp").splitlines()[1:]:
-        words = line.split()
-        if not line[:1].isspace():
-            index = int(words[0])  # an interface; its groups follow, each a word in the machine's byte order
-        else:
-            group = int(words[0], 16).to_bytes(4, "little")
-            if group != bytes((224, 0, 0, 1)):  # all hosts: every interface is in it by itself
-                out.append((0, group, index))
-    for line in _text(ev, "net/igmp6").splitlines():
-        words = line.split()
-        out.append((41, bytes.fromhex(words[2].decode()), int(words[0])))
-    return out
-
-
-def _text(ev: FileEvidence, name: str) -> bytes:
+def _listing(ev: FileEvidence) -> Iterator[Verdict]:
     try:
-        return ev.process.read(name)
-    except FileNotFoundError:
-        return b""  # no IPv6, or no multicast
+        seen = _diag(ev)
+    except KernelLacks as e:
+        yield Unchecked("sock.udp", f"{ev.where}: whether it is shut down for writing", e.why)
+        return
+    if seen is not None and (once := _dissolved(ev)) and once[:2] == b"\xfe\x80":
+        yield _no(
+            ev,
+            "dissolved",
+            "was connected to a link-local address and still takes the datagrams of that host alone",
+            "on which interface cannot be read, and without one it cannot be connected there again; ipv6(7)",
+            "close it and retry",
+        )
 
 
-def _membership(ev: FileEvidence, level: int, group: bytes, interface: int) -> Membership | None:
-    # struct group_filter: interface, group, mode, number of sources, sources; EADDRNOTAVAIL where the socket is not in the group
-    room = 8 + STORAGE + 8 + (MAX_SOURCES + 1) * STORAGE
-    asked = interface.to_bytes(8, "little") + _storage(group) + bytes(4) + (MAX_SOURCES + 1).to_bytes(4, "little")
+def _shut(ev: FileEvidence) -> tuple[str, ...]:
+    events = ev.borrowed.poll(sockets.POLLRDHUP)
+    if events & sockets.POLLHUP:
+        return ("read", "write")
+    if events & sockets.POLLRDHUP:
+        return ("read",)
+    seen = _listed(ev)
+    return ("write",) if seen is not None and (seen.shutdown or 0) & SEND_SHUTDOWN else ()
+
+
+def _listed(ev: FileEvidence) -> InetSocket | None:
     try:
-        raw = sockets.getsockopt_filled(ev, level, MCAST_MSFILTER, asked, room)
-    except OSError as e:
-        if e.errno in (EADDRNOTAVAIL, ENODEV):
-            return None
-        raise
-    at = 8 + STORAGE
-    mode, count = int.from_bytes(raw[at : at + 4], "little"), int.from_bytes(raw[at + 4 : at + 8], "little")
-    sources = tuple(_plain(raw[at + 8 + i * STORAGE : at + 8 + (i + 1) * STORAGE]) for i in range(min(count, MAX_SOURCES + 1)))
-    return Membership(group, interface, mode == MCAST_EXCLUDE, tuple(sorted(sources)))
+        return _diag(ev)
+    except KernelLacks:
+        return None  # refuse has said so
 
 
-def _storage(host: bytes) -> bytes:
-    return Address(host, 0).pack().ljust(STORAGE, b"\0")
-
-
-def _plain(storage: bytes) -> bytes:
-    return sockets.address(storage).host
+def _dissolved(ev: FileEvidence) -> bytes:
+    # connect with AF_UNSPEC clears the other end, but not sk_v6_daddr, which a lookup goes by: Linux net/ipv4/udp.c __udp_disconnect,
+    # net/ipv6/udp.c compute_score
+    seen = _listed(ev)
+    return seen.remote[0] if seen is not None and any(seen.remote[0]) and _remote(ev) is None else b""
 
 
 def _leases(ev: FileEvidence) -> Iterator[Unchecked]:
     sort = sockets.identity(ev)
     if sort is None or sort[0] != AF_INET6:
         return
-    if len(_text(ev, "net/ip6_flowlabel").splitlines()) > 1:
+    if len(multicast.text(ev, "net/ip6_flowlabel").splitlines()) > 1:
         yield Unchecked(
             "sock.udp", f"{ev.where}: IPv6 flow labels", "some are leased in this namespace, and no interface says by which socket"
         )
     # the addresses of routers' own anycast groups stand there as well, on a machine that forwards
-    if _text(ev, "net/anycast6").strip():
+    if multicast.text(ev, "net/anycast6").strip():
         yield Unchecked("sock.udp", f"{ev.where}: IPv6 anycast groups", "some are joined in this namespace, and no interface says by whom")
 
 
@@ -234,39 +219,36 @@ def dump(ev: FileEvidence) -> Udp:
     sort = sockets.identity(ev)
     assert sort is not None
     local, remote = sockets.address(ev.borrowed.sockname()), _remote(ev)
-    events = ev.borrowed.poll(sockets.POLLRDHUP)
-    read, both = bool(events & sockets.POLLRDHUP), bool(events & sockets.POLLHUP)
+    # over IPv6 it tells who chose the address: see _chosen
+    also = (V6ONLY,) if remote is not None and len(local.host) == 16 else ()
     uid, gid = files.owner(ev.process, ev.stat)
     return Udp(
         family=FAMILIES[sort[0]],
         flags=files.names(ev.flags),
         local=local if local.is_set else None,
         remote=remote,
-        groups=_groups(ev)[0],
-        shutdown=("read", "write") if both else ("read",) if read else (),
-        options=socket_options.options(ev, skip=MOVING if remote is not None else ()),
+        groups=multicast.groups(ev),
+        shutdown=_shut(ev),
+        options=socket_options.options(ev, skip=MOVING if remote is not None else (), also=also),
         uid=uid,
         gid=gid,
         mode=S_IMODE(ev.stat.st_mode),
+        dissolved=_dissolved(ev),
     )
 
 
 def restore(rec: Udp, steps: Steps) -> None:
     part = steps.part(needs=("born", "caps", "limits"))
     fd = part.call("socket", NUMBERS[rec.family], sockets.DGRAM | sockets.CLOEXEC, IPPROTO_UDP)
+    if rec.dissolved:
+        once = Address(rec.dissolved, DISCARD).pack()
+        part.call("connect", fd, once, len(once))
+        part.call("connect", fd, AF_UNSPEC, len(AF_UNSPEC))
     # every option and group before the name: what comes in from then on is taken or dropped as it was
     socket_options.set_options(part, fd, rec.options, ("bind", "set", "size", "linger", "late"))
-    for one in rec.groups:
-        level = 0 if len(one.group) == 4 else 41
-        joined = one.interface.to_bytes(8, "little") + _storage(one.group)
-        part.call("setsockopt", fd, level, MCAST_JOIN_GROUP, joined, len(joined))
-        if one.sources or not one.exclude:
-            mode = MCAST_EXCLUDE if one.exclude else MCAST_INCLUDE
-            data = joined + mode.to_bytes(4, "little") + len(one.sources).to_bytes(4, "little")
-            data += b"".join(_storage(source) for source in one.sources)
-            part.call("setsockopt", fd, level, MCAST_MSFILTER, data, len(data))
+    multicast.join(part, fd, rec.groups)
     if rec.local is not None:
-        address = rec.local.pack()
+        address = _chosen(rec, rec.local).pack()
         part.call("bind", fd, address, len(address))
     if rec.remote is not None:
         address = rec.remote.pack()
@@ -278,6 +260,15 @@ def restore(rec: Udp, steps: Steps) -> None:
     sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
     files.set_flags(part, fd, rec.flags)
     part.opened(fd)
+
+
+def _chosen(rec: Udp, local: Address) -> Address:
+    # Binding to one IPv6 address makes a socket IPV6_V6ONLY for good (Linux net/ipv6/af_inet6.c __inet6_bind). A connected one that is not
+    # had its address from the route, and only its port from the kernel or the program.
+    only = any(o.name == V6ONLY and o.values == (1,) for o in rec.options)
+    if rec.remote is None or len(local.host) == 4 or only or local.host.startswith(MAPPED):
+        return local
+    return Address(bytes(16), local.port)
 
 
 def compare(before: Udp, after: Udp, where: ObjectId) -> Iterator[Difference]:

@@ -36,6 +36,43 @@ def test_ports_connections_and_groups_survive(tmp_path: Path) -> None:
     assert trip.said == trip.control == [True, "direct", "to all"]
 
 
+def test_a_socket_that_is_shut_down_for_writing_stays_so(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        one, two, three = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
+        one.bind(("127.0.0.1", 0))
+        for sock in (two, three):
+            sock.connect(one.getsockname())
+        two.shutdown(socket.SHUT_WR)
+        pause()
+        for sock in (two, three):
+            try:
+                say(sock.send(b"x"))
+            except BrokenPipeError:
+                say("broken pipe")
+        """,
+    )
+    assert trip.said == trip.control == ["broken pipe", 1]
+
+
+def test_an_ipv6_client_that_was_never_bound_comes_back(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        server, client = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+        server.bind(("::1", 0))
+        client.connect(server.getsockname())
+        name = client.getsockname()
+        pause()
+        say(client.getsockname() == name)
+        client.send(b"ask")
+        say(server.recv(9).decode())
+        """,
+    )
+    assert trip.said == trip.control == [True, "ask"]
+
+
 def test_what_waits_is_refused_and_stays(tmp_path: Path) -> None:
     codes = harness.refused(
         tmp_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import select
 import socket
 import struct
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from holdfast.image import codec
-from holdfast.kinds.sock.udp import KIND, Membership, Udp, compare
+from holdfast.kinds.multicast import Membership
+from holdfast.kinds.sock.udp import KIND, Udp, compare
 from holdfast.kinds.socket_options import Option
 from holdfast.kinds.sockets import Address
 from holdfast.model.ids import ObjectId
@@ -91,6 +93,47 @@ def test_shut_down_reading_comes_back(pool: list[Socket], how: int) -> None:
     sock.connect(("127.0.0.1", 9))
     sock.shutdown(how)
     assert again(pool, sock).recv(9) == b""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("connect", [True, False])
+def test_shut_down_writing_comes_back(pool: list[Socket], host: str, connect: bool) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock, other = made(pool, family, host), made(pool, family, host)
+    if connect:
+        sock.connect(other.getsockname())
+        sock.shutdown(socket.SHUT_WR)
+    else:
+        with pytest.raises(OSError, match="not connected"):
+            sock.shutdown(socket.SHUT_WR)
+    after = again(pool, sock)
+    with pytest.raises(BrokenPipeError):
+        after.send(b"x") if connect else after.sendto(b"x", other.getsockname())
+
+
+def test_an_ipv6_socket_that_was_never_bound_stays_one_for_both_versions(pool: list[Socket]) -> None:
+    sock = made(pool, socket.AF_INET6)
+    sock.connect(("::1", 9))
+    name = sock.getsockname()
+    after = again(pool, sock)
+    assert (after.getsockname(), after.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) == (name, 0)
+
+
+def test_a_dissolved_ipv6_connection_still_takes_datagrams_of_its_old_host_alone(pool: list[Socket]) -> None:
+    free, stranger = made(pool, socket.AF_INET6, "::"), made(pool, socket.AF_INET6, "::1")
+    name = free.getsockname()
+    free.close()
+    sock = made(pool, socket.AF_INET6)
+    sock.bind(name)  # by its number, so that the port stays when the connection is dissolved
+    old = "::ffff:127.0.0.2"
+    sock.connect((old, 9))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.connect(sock.fileno(), bytes(16), 16) == 0  # AF_UNSPEC
+    assert sock.getsockname() == name
+    after = again(pool, sock)
+    stranger.sendto(b"x", ("::1", name[1]))
+    assert select.select([after], [], [], 0)[0] == []
+    assert native.records(KIND, after.fileno())[0].dissolved == socket.inet_pton(socket.AF_INET6, old)
 
 
 # --- groups
@@ -188,6 +231,7 @@ FULL = Udp(
     uid=1,
     gid=2,
     mode=0o600,
+    dissolved=bytes(15) + b"\1",
 )
 
 
