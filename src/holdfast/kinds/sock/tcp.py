@@ -1,14 +1,16 @@
 """sock.tcp: a TCP socket that is not connected: closed, bound or listening, over IPv4 or IPv6.
 
 Carries:  local address and port, backlog, every option that can be read and set (kernel/uapi/sockopts.py) at the socket, IP, IPv6 and
-          TCP level, classic BPF filter, status flags, owner and mode; a connection that is over (closed by both sides, or reset and
-          the error seen): reads give the end of file, writes EPIPE. With --reset-tcp a connection is restored as one that its peer has
-          reset: the next call fails with ECONNRESET, then as above, and poll and epoll report it.
+          TCP level, classic BPF filter, multicast memberships with their source filters, status flags, owner and mode; a connection
+          that is over (closed by both sides, or reset and the error seen): reads give the end of file, writes EPIPE. With --reset-tcp a
+          connection is restored as one that its peer has reset: the next call fails with ECONNRESET, then as above, and poll and epoll
+          report it.
 Loses:    the local address of a connection that is over or was reset (getsockname gives a loopback address), its unread and unsent
           data; with --reset-tcp connections that nobody has accepted; a handshake under way; whether the program or the
           kernel chose address and port (it matters to connect with AF_UNSPEC alone); MD5 keys (tcp(7) TCP_MD5SIG) where the
-          dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; IPV6_FLOWLABEL_MGR leases; SO_COOKIE;
-          what kinds/socket_options.py lists.
+          dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; what IP_MULTICAST_TTL tells of a
+          connection that was accepted, where it acts on nothing; by which of its addresses a multicast group's interface was named
+          (kinds/multicast.py); IPV6_FLOWLABEL_MGR leases; SO_COOKIE; what kinds/socket_options.py lists.
 Sources:  tcp(7), ip(7), ipv6(7), socket(7), sock_diag(7), Linux net/ipv4/tcp.c, net/ipv4/inet_connection_sock.c.
 """
 
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 from stat import S_IMODE
 
-from holdfast.kinds import files, socket_options, sockets
+from holdfast.kinds import files, multicast, socket_options, sockets
 from holdfast.kinds.contract import Claim, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
+from holdfast.kinds.multicast import Membership  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.sockets import AF_INET, AF_INET6, Address
 from holdfast.model.record import Record
@@ -48,6 +51,7 @@ class Tcp(Record):
     uid: int = 0
     gid: int = 0
     mode: int = 0o777
+    groups: tuple[Membership, ...] = ()
 
 
 WATCHES = (Struct("tcp_sock"), Struct("inet_connection_sock"), Struct("inet_sock"), Struct("ipv6_pinfo"), Struct("sock"), Link("socket:["))
@@ -111,6 +115,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     yield from files.unknown_flags(ev, "sock.tcp")
     yield from sockets.inode_verdicts(ev, "sock.tcp")
     yield from socket_options.option_verdicts(ev, "sock.tcp")
+    yield from multicast.verdicts(ev, "sock.tcp")
     raw, waiting, _ = _info(ev)
     state = _state(ev, raw)
     if state == "connected":
@@ -118,7 +123,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     elif state == "reset":
         yield _error(ev)
     elif state == "over":
-        yield Loss("sock.tcp", ev.id, f"getsockname will not give {_local(ev)}", "the connection is over; nothing else of it shows")
+        yield Loss("sock.tcp", ev.id, f"getsockname will not give {_local(ev)}", "the connection is over; else TCP_INFO alone shows it")
         if ev.borrowed.ioctl_int(sockets.FIONREAD):
             yield _unread(ev)
     elif waiting:
@@ -227,6 +232,7 @@ def dump(ev: FileEvidence) -> Tcp:
         uid=uid,
         gid=gid,
         mode=S_IMODE(ev.stat.st_mode),
+        groups=multicast.groups(ev),
     )
 
 
@@ -257,6 +263,7 @@ def restore(rec: Tcp, steps: Steps) -> None:
         if rec.state == "listening":
             part.call("listen", fd, rec.backlog)
         socket_options.set_options(part, fd, rec.options, ("listen",))
+    multicast.join(part, fd, rec.groups)
     sockets.set_inode(part, fd, rec.uid, rec.gid, rec.mode)
     files.set_flags(part, fd, rec.flags)
     part.opened(fd)

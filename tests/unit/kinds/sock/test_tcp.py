@@ -12,6 +12,7 @@ import pytest
 
 from holdfast.image import codec
 from holdfast.kinds.evidence import Options
+from holdfast.kinds.multicast import Membership
 from holdfast.kinds.sock import tcp
 from holdfast.kinds.sock.tcp import KIND, Tcp, compare
 from holdfast.kinds.socket_options import Option
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Socket = socket.socket
 
 RESET = Options(reset_tcp=True)
+GROUP, LOOPBACK = socket.inet_aton("239.255.77.1"), socket.inet_aton("127.0.0.1")
 
 
 @pytest.fixture
@@ -282,9 +284,31 @@ def test_keys_of_a_listener_are_refused(pool: list[Socket]) -> None:
     assert native.verdicts(KIND, server.fileno()) == ["sock.tcp.md5"]
 
 
+@pytest.mark.parametrize("listens", [True, False])
+def test_multicast_groups_of_a_socket_that_is_not_connected_come_back(pool: list[Socket], listens: bool) -> None:
+    sock = listener(pool) if listens else made(pool)
+    index = socket.if_nametoindex("lo")
+    sources = [socket.inet_aton(f"127.0.0.{n}") for n in range(2, 9)]
+    for source in sources:
+        sock.setsockopt(socket.IPPROTO_IP, 39, GROUP + LOOPBACK + source)  # IP_ADD_SOURCE_MEMBERSHIP; IP_ADD_MEMBERSHIP is not for TCP
+    assert native.records(KIND, sock.fileno())[0].groups == (Membership(GROUP, index, False, tuple(sources)),)
+    again(pool, sock)
+
+
 # --- records
 
-FULL = Tcp("AF_INET6", "listening", ("O_RDWR",), Address(bytes(16), 80, 1, 2), 5, (Option("SO_MARK", (1,)),), uid=1, gid=2, mode=0o600)
+FULL = Tcp(
+    "AF_INET6",
+    "listening",
+    ("O_RDWR",),
+    Address(bytes(16), 80, 1, 2),
+    5,
+    (Option("SO_MARK", (1,)),),
+    uid=1,
+    gid=2,
+    mode=0o600,
+    groups=(Membership(GROUP, 1),),
+)
 
 
 def test_a_record_comes_back_from_an_image() -> None:
