@@ -66,18 +66,36 @@ def number(data: bytes) -> int:
 
 
 _own: tuple[TreeEvidence | None, dict[str, int]] = (None, {})
+NO_LOGIN = 2**32 - 1  # include/linux/audit.h AUDIT_SID_UNSET
+
+
+def _ours(tree: TreeEvidence) -> dict[str, int]:
+    # what is known of the dumper itself, for one tree
+    global _own
+    if _own[0] is not tree:
+        _own = (tree, {})
+    return _own[1]
 
 
 def own_namespace(tree: TreeEvidence, name: str) -> int:
     """The inode number of one of the dumper's own namespaces, 0 where this kernel has no such namespace."""
-    global _own
-    if _own[0] is not tree:
-        _own = (tree, {})
-    found = _own[1].get(name)
+    ours = _ours(tree)
+    found = ours.get(name)
     if found is None:
         try:
             found = int(tree.host.readlink(f"self/ns/{name}").rpartition(b"[")[2].rstrip(b"]"))
         except FileNotFoundError:
             found = 0
-        _own[1][name] = found
+        ours[name] = found
     return found
+
+
+def own_login(tree: TreeEvidence) -> int:
+    """The dumper's own audit session, NO_LOGIN where it has none or this kernel keeps none."""
+    ours = _ours(tree)
+    if "login" not in ours:
+        try:
+            ours["login"] = int(tree.host.read("self/sessionid"))
+        except FileNotFoundError:
+            ours["login"] = NO_LOGIN
+    return ours["login"]

@@ -153,7 +153,7 @@ def _by_symbol(blob: str, walk: Walk) -> int | None:
 
 
 def shared_keyring(walk: Walk, key: int) -> bool:
-    """Whether a session keyring is not the task's own: that of whoever reads, the user's, or a login's that holds the user's alone.
+    """Whether a session keyring is not the task's own: that of whoever reads, the user's, or a login's that holds the user's and no more.
 
     Raises:  OSError: it is gone
     """
@@ -162,8 +162,11 @@ def shared_keyring(walk: Walk, key: int) -> bool:
     name = walk.text(walk.field(key, "key.description"))
     if name.startswith("_uid_ses."):
         return True
-    # pam_keyinit(8) and systemd join an unnamed one, and link the user's keyring into it
-    return name == "_ses" and all(_known_by(walk, one)[1].startswith("_uid") for one in keys(walk, walk.field(key, "key.keys")))
+    if name != "_ses":
+        return False
+    # pam_keyinit(8) and systemd join an unnamed one, and link the user's keyring into it; an empty one keeps out who has it
+    held = keys(walk, walk.field(key, "key.keys"))
+    return bool(held) and all(_known_by(walk, one)[1].startswith("_uid") for one in held)
 
 
 def _cred(walk: Walk, address: int, _data: bytes, path: str) -> None:

@@ -3,8 +3,9 @@
 Carries:  real, effective, saved and filesystem user and group ids, supplementary groups, the five capability sets, securebits,
           no_new_privs; ids are those that the thread's own user namespace shows.
 Loses:    supplementary groups where the user namespace denies setgroups(2): they become the restorer's; the audit login id and
-          session, which name who logged in, become the restorer's; keyrings are task.keyrings'.
-Sources:  credentials(7), capabilities(7), user_namespaces(7), prctl(2), Linux kernel/sys.c, security/commoncap.c.
+          session, which name who logged in, become the restorer's, and a dump tells so where they are not the dumper's; keyrings are
+          task.keyrings'.
+Sources:  credentials(7), capabilities(7), user_namespaces(7), prctl(2), Linux kernel/sys.c, security/commoncap.c, kernel/audit.c.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from struct import iter_unpack
 
 from holdfast.kernel import flags
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, Loss, StatusKey, Struct, verbs
 from holdfast.model.record import Record
 from holdfast.prog.call import ANY, At, Out, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
-    from holdfast.kinds.contract import Part, Steps
+    from holdfast.kinds.contract import Part, Probes, Steps, Verdict
     from holdfast.kinds.evidence import ThreadEvidence
     from holdfast.prog.call import Answers, Call
 
@@ -73,6 +74,24 @@ class Creds(Record):
 
 def detect(ev: ThreadEvidence) -> Claim | None:
     return Claim()
+
+
+def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
+    if ev is ev.process.leader and _login(ev) != (ours := tasks.own_login(ev.tree)):
+        yield Loss(
+            "task.creds",
+            ev.process.id,
+            f"its audit session is {_login(ev)}, ours is {ours}: restored, it is in the restorer's, with its login user id",
+            "a login gets its number from the kernel, and only it may set who logged in, Linux kernel/audit.c audit_set_loginuid",
+        )
+
+
+def _login(ev: ThreadEvidence) -> int:
+    # each time that a login id is set the session has a new number, so this alone tells them apart
+    try:
+        return int(ev.process.read("sessionid"))
+    except FileNotFoundError:  # no CONFIG_AUDIT
+        return tasks.NO_LOGIN
 
 
 def dump(ev: ThreadEvidence) -> Generator[Program, Answers, Creds]:

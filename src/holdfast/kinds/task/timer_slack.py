@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from holdfast.kinds.contract import Claim, Kind, verbs
 from holdfast.model.record import Record
-from holdfast.prog.call import Program
+from holdfast.prog.call import ANY, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Answers
 
 PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
+WORD = 2**64 - 1
 REAL_TIME = (1, 2, 6)  # fifo, rr, deadline: newer kernels give them no slack, and ignore a change
 
 
@@ -37,15 +38,16 @@ def detect(ev: ThreadEvidence) -> Claim | None:
 
 def dump(ev: ThreadEvidence) -> Generator[Program, Answers, TimerSlack]:
     program = Program()
-    now = program.call("prctl", PR_GET_TIMERSLACK, 0, 0, 0, 0)
+    # the slack is what the call returns, so one of nearly 2**64 ns looks like an error
+    now = program.call("prctl", PR_GET_TIMERSLACK, 0, 0, 0, 0, check=ANY)
     default = None
     if ev.stat.policy not in REAL_TIME:
         # zero goes to the default; then back to what it was
         program.call("prctl", PR_SET_TIMERSLACK, 0, 0, 0, 0)
-        default = program.call("prctl", PR_GET_TIMERSLACK, 0, 0, 0, 0)
+        default = program.call("prctl", PR_GET_TIMERSLACK, 0, 0, 0, 0, check=ANY)
         program.call("prctl", PR_SET_TIMERSLACK, now, 0, 0, 0)
     answers = yield program
-    return TimerSlack(answers.value(now), None if default is None else answers.value(default))
+    return TimerSlack(answers.value(now) & WORD, None if default is None else answers.value(default) & WORD)
 
 
 def restore(rec: TimerSlack, steps: Steps) -> None:

@@ -115,3 +115,19 @@ def test_threads_of_one_process_keep_credentials_of_their_own(tmp_path: Path) ->
         ),
     )
     assert trip.said == trip.control == [[{str(i): [f"{i}\t{i}\t{i}\t{i}", "0" * 16] for i in (7, 8)}, "0\t0\t0\t0"]]
+
+
+def test_a_login_of_its_own_is_a_loss_that_is_said(tmp_path: Path) -> None:
+    source = """
+        before = read("/proc/self/loginuid")
+        with open("/proc/self/loginuid", "w") as f:
+            f.write("1000")
+        pause()
+        say([read("/proc/self/loginuid") == before])
+        """
+    with open("/proc/self/loginuid", encoding="ascii") as f:
+        if f.read() != str(2**32 - 1):
+            pytest.skip("machine cannot: who logged in is set, and may be set once")
+    trip = harness.roundtrip(tmp_path, with_calls(source))
+    assert [line.split(":")[0] for line in trip.losses] == ["task.creds"]
+    assert (trip.said, trip.control) == ([[True]], [[False]])

@@ -30,6 +30,39 @@ def test_settings_of_the_address_space_survive(tmp_path: Path) -> None:
     assert trip.said == trip.control
 
 
+@pytest.mark.parametrize("threads", [0, 3])
+@pytest.mark.parametrize("slots", [0, 4, 128])
+def test_hash_slots_for_futexes_survive(tmp_path: Path, threads: int, slots: int) -> None:
+    source = f"""
+    try:
+        prctl(78, 1, {slots})
+    except OSError:
+        say("this kernel has none")
+    for _ in range({threads}):
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    pause()
+    say(libc.syscall(157, 78, 2, 0, 0, 0))
+    """
+    trip = harness.roundtrip(tmp_path, with_calls(source))
+    assert trip.said == trip.control
+    assert trip.said[-1] in (slots, -1)
+
+
+@pytest.mark.parametrize("register", [64, 256])
+def test_a_barrier_registers_no_more_than_it_did(tmp_path: Path, register: int) -> None:
+    source = f"""
+    call(324, {register}, 0, 0)
+    pause()
+    say(call(324, {register // 2}, 0, 0))
+    try:
+        say(call(324, 8, 0, 0))
+    except PermissionError:
+        say("not registered")
+    """
+    trip = harness.roundtrip(tmp_path, with_calls(source))
+    assert trip.said == trip.control == [0, "not registered"]
+
+
 def test_no_execution_of_what_was_writable_survives(tmp_path: Path) -> None:
     trip = harness.roundtrip(
         tmp_path,

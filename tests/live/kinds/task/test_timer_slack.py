@@ -29,6 +29,20 @@ def test_the_slack_survives_and_the_default_is_the_same(tmp_path: Path) -> None:
     assert trip.said == trip.control == [123456, 50000]
 
 
+def test_the_longest_slack_survives(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        with_calls(
+            """
+            libc.prctl(29, ctypes.c_ulong(2**64 - 1))
+            pause()
+            say(read("/proc/self/timerslack_ns"))
+            """
+        ),
+    )
+    assert trip.said == trip.control == ["18446744073709551615\n"]
+
+
 def test_a_default_that_the_parent_gave_survives(tmp_path: Path) -> None:
     libc = ctypes.CDLL(None)
     before = libc.prctl(30)

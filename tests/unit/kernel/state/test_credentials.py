@@ -116,11 +116,18 @@ def keyring(memory: FakeMemory, at: int, name: str, held: list[int]) -> None:
         ("mine", None, False, False),
         ("mine", None, True, True),
         ("_uid_ses.1000", None, False, True),
-        ("_ses", None, False, True),
+        ("_ses", None, False, False),
         ("_ses", "_uid.1000", False, True),
         ("_ses", "a secret", False, False),
     ],
-    ids=["a name of its own", "the reader's too", "the user's", "a login's, empty", "a login's with the user's", "a login's with a key"],
+    ids=[
+        "a name of its own",
+        "the reader's too",
+        "the user's",
+        "without a name, empty",
+        "a login's with the user's",
+        "a login's with a key",
+    ],
 )
 def test_a_keyring_is_shared_or_the_task_s_own(name: str, linked: str | None, ours: bool, shared: bool) -> None:
     memory = FakeMemory(task=TASK)

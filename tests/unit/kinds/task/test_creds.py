@@ -42,6 +42,14 @@ def test_the_kernels_text_gives_the_record() -> None:
     assert got == want.replace(securebits=("SECBIT_KEEP_CAPS", "SECBIT_NO_SETUID_FIXUP"), no_new_privs=True)
 
 
+@pytest.mark.parametrize(
+    ("its", "ours", "said"), [(b"4294967295", None, []), (b"7", b"7", []), (b"7", b"5", ["Loss"]), (b"7", None, ["Loss"])]
+)
+def test_a_login_that_is_not_ours_is_told(its: bytes, ours: bytes | None, said: list[str]) -> None:
+    host: dict[str, bytes | OSError] = {} if ours is None else {"self/sessionid": ours}
+    assert captured.verdicts(KIND, captured.process({"sessionid": its}, host=host).leader) == said
+
+
 def test_ids_of_another_user_namespace_are_asked_of_the_thread() -> None:
     files = {**status(Groups="70000 "), "ns/user": Link(b"user:[4026532999]"), "setgroups": b"allow\n"}
     replies: dict[tuple[str | int, ...], int | tuple[int, bytes]] = {

@@ -24,5 +24,14 @@ def test_a_real_time_thread_has_no_default_to_be_seen() -> None:
     assert captured.calls(KIND, got, captured.THREAD) == []
 
 
+def test_a_slack_that_looks_like_an_error_is_one_all_the_same() -> None:
+    # the call returns the slack: 2**64-1 ns is -1 to whoever takes it for an error
+    got = captured.dumped(KIND, captured.process().leader, {("prctl", 30): -1})
+    assert got == TimerSlack(2**64 - 1, 2**64 - 1)
+    program = next(KIND.verb("dump")(captured.process().leader))  # type: ignore[misc]
+    assert [c.check for c in program.calls] == ["any", "ok", "any", "ok"]
+    assert captured.calls(KIND, got, captured.THREAD) == [("prctl", 29, 2**64 - 1, 0, 0, 0)]
+
+
 def test_the_slack_is_set() -> None:
     assert captured.calls(KIND, TimerSlack(9, 50000), captured.THREAD) == [("prctl", 29, 9, 0, 0, 0)]
