@@ -192,11 +192,28 @@ def _areas(label: str, root: str) -> Iterator[tuple[str, Sight]]:
 
 
 class Hole(Record):
-    """Bytes that the kernel itself writes into a task's memory, and that say nothing: struct rseq."""
+    """Bytes that the kernel itself writes into a task's memory, and that say nothing: struct rseq, what remains of a time limit."""
 
     label: str
     start: int
     end: int
+
+
+_LIMITS = {23: 4, 270: 4, 271: 2}  # select, pselect6, ppoll, and which argument is the limit
+
+
+def limits(tasks: Mapping[str, int]) -> list[Hole]:
+    """Where the kernel writes what remains of a wait: when it ends, and at any stop before. What it waits for is seen when it returns.
+
+    Source:  select(2), poll(2), "C library/kernel differences"; Linux fs/select.c poll_select_finish
+    """
+    out = []
+    for label, pid in tasks.items():
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            words = _read(f"/proc/{pid}/task/{tid}/syscall").split()
+            if len(words) > 6 and int(words[0]) in _LIMITS and (at := int(words[1 + _LIMITS[int(words[0])]], 16)):
+                out.append(Hole(label, at, at + 16))
+    return out
 
 
 def memory_sights(tasks: Mapping[str, int], holes: Iterable[Hole] = (), like: Mapping[str, Sight] | None = None) -> dict[str, Sight]:

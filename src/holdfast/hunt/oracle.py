@@ -73,6 +73,10 @@ def _clock(before: str, after: str) -> bool:
 
 TIMES: dict[str, tuple[Callable[[str, str], bool], str]] = {
     "fdinfo-keys.it_value": (_remaining, "proc_pid_fdinfo(5): the time until a timerfd expires"),
+    "cpu_timer.node": (
+        _clock,
+        "include/linux/posix-timers.h: when a timer of CPU time expires, by a clock that begins anew with a process",
+    ),
 }
 """Places of times: what may happen to them over a checkpoint, and the source."""
 

@@ -86,7 +86,7 @@ class Rounds:
         tasks = subject.tasks()
         found: Look = kernel_sights(self.reader.snapshot(tasks)) if self.reader is not None else {}
         found.update(observe.proc_sights(tasks))
-        found.update(observe.memory_sights(tasks, _rseq_areas(found), like))
+        found.update(observe.memory_sights(tasks, [*_rseq_areas(found), *observe.limits(tasks)], like))
         ended = tuple(f"{label}." for label in tasks if (s := found.get(f"{label}.stat.state")) is not None and s.value == "Z")
         return {p: s for p, s in found.items() if not p.startswith(ended) or s.signature in _OF_ZOMBIES} if ended else found
 

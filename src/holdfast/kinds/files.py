@@ -258,7 +258,7 @@ def inherited(ev: FileEvidence) -> bool:
 
 # --- pipes
 
-POLLERR, POLLHUP = 8, 16
+POLLIN, POLLERR, POLLHUP = 1, 8, 16
 
 
 def ends(ev: FileEvidence) -> list[FileEvidence]:

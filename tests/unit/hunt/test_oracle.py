@@ -59,6 +59,15 @@ def test_a_time_that_runs_down_may_and_one_that_stops_may_not() -> None:
     assert lost(timer("(0, 0)"), timer("(1, 0)")) == ["fdinfo-keys.it_value"]
 
 
+def test_a_timer_of_cpu_time_expires_by_the_clock_of_its_process() -> None:
+    def timer(ns: int) -> dict[str, Sight]:
+        return {"leader.signal.posix_timers[0].it.cpu.node.expires": kernel("cpu_timer", "node", str(ns), "struct timerqueue_node")}
+
+    assert lost(timer(60_000_000_000), timer(59_000_000_000)) == []
+    assert lost(timer(60_000_000_000), timer(30_000_000_000)) == ["cpu_timer.node"]
+    assert lost(timer(60_000_000_000), timer(0)) == ["cpu_timer.node"]
+
+
 def test_the_number_of_a_pipe_is_free_and_that_of_a_named_file_is_not() -> None:
     def look(link: str, number: str) -> dict[str, Sight]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.kinds.waits import ANEW, EINTR, ENDS, FORGOTTEN, NO_HANDLER, RESTART_BLOCK, of_running, of_stopped
+from holdfast.kinds.waits import ANEW, EINTR, ENDS, FORGOTTEN, NO_HANDLER, PART, RESTART_BLOCK, of_running, of_stopped
 
 WITH_TIMEOUT = {(3, 20)}  # descriptor 3 has a timeout for receiving
 
@@ -85,6 +85,15 @@ def test_a_thread_that_runs_or_has_ended_loses_nothing() -> None:
         (NO_HANDLER, 270, (1, 0, 0, 0, 8192), False, ""),  # pselect6 writes what remains
         (0, 7, (4096, 1, 1000), False, ""),
         (EINTR, (1 << 64) - 1, (), False, ""),  # no call was interrupted
+        (4096, 1, (4, 8192, 8192), False, f"write {PART}"),
+        (8192, 1, (4, 8192, 8192), False, ""),
+        (4096, 1, (0, 8192, 8192), False, ""),  # no call waits for this descriptor
+        (3, 45, (4, 8192, 6, 0x100), False, f"recvfrom {PART}"),
+        (3, 45, (4, 8192, 6, 0), False, ""),
+        (6, 45, (4, 8192, 6, 0x100), False, ""),
+        (3, 20, (4, 8192, 2), False, f"writev {PART}"),
+        (0, 20, (4, 8192, 2), False, ""),
+        (3, 1, (4, 8192, 6), True, f"write {PART}"),  # whether a handler runs or not
     ],
 )
 def test_of_a_thread_that_was_stopped(result: int, number: int, args: tuple[int, ...], handled: bool, lost: str) -> None:

@@ -192,9 +192,9 @@ def _stacks(script: Script) -> Iterator[Row]:
     area = "map = mmap(0x30000000, 65536, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)"
     handler = _action("SIGUSR1", str(subject.HANDLER.value), "SA_RESTORER|SA_ONSTACK")
     look = "sigaltstack(0, [24])"
-    for flag in ("0", *script.names("SS_", header="linux/signal.h", but=("SS_FLAG",))):
+    for flag in ("0", *script.names("SS_", header="linux/signal.h", but=("SS_FLAG",)), "SS_DISABLE|SS_AUTODISARM"):
         yield Row(
-            f"self.{flag}",
+            f"self.{flag.replace('|', '_')}",
             f"{area} ; {ME} ; {handler}",
             f"sigaltstack({{$map, <4:{flag}> <4:0> <8:65536>}}, 0)",
             look,

@@ -25,10 +25,11 @@ CHILD = "child = clone(SIGCHLD, 0, 0, 0, 0)"
 THREAD = "thread = clone(CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM, 0, 0, 0, 0)"
 # what a POSIX timer can be asked about, without the bytes that move
 LOOK = "timer_gettime($id@0:4, $area) ; peek($area+2, 6) ; peek($area+8, 8) ; peek($area+18, 6) ; timer_getoverrun($id@0:4)"
+LEFT = LONG + 128  # what runs down for a moment keeps its upper bytes
 TIMES = {
-    "once": f"<8:0> <8:0> <8:{LONG}> <8:1>",
-    "again": f"<8:{LONG}> <8:5> <8:{LONG}> <8:1>",
-    "ns": f"<8:0> <8:999999999> <8:{LONG}> <8:0>",
+    "once": f"<8:0> <8:0> <8:{LEFT}> <8:1>",
+    "again": f"<8:{LONG}> <8:5> <8:{LEFT}> <8:1>",
+    "ns": f"<8:0> <8:999999999> <8:{LEFT}> <8:0>",
 }
 # clocks that timers count by: timer_create(2); any other one is tried without being armed
 ARMED = ("CLOCK_REALTIME", "CLOCK_MONOTONIC", "CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID", "CLOCK_BOOTTIME", "CLOCK_TAI")
@@ -46,9 +47,9 @@ def _itimers(script: Script) -> Iterator[Row]:
     for which in script.names("ITIMER_", header="linux/time.h"):
         look = f"getitimer({which}, $area) ; peek($area+2, 6) ; peek($area+8, 8) ; peek($area+18, 6)"
         for what, value in {
-            "once": f"<8:0> <8:0> <8:{LONG}> <8:1>",
-            "again": f"<8:{LONG}> <8:5> <8:{LONG}> <8:1>",
-            "usecs": f"<8:0> <8:999999> <8:{LONG}> <8:0>",
+            "once": f"<8:0> <8:0> <8:{LEFT}> <8:1>",
+            "again": f"<8:{LONG}> <8:5> <8:{LEFT}> <8:1>",
+            "usecs": f"<8:0> <8:999999> <8:{LEFT}> <8:0>",
             "interval-only": f"<8:{LONG}> <8:0> <8:0> <8:0>",
         }.items():
             yield Row(f"{which}.{what}", AREA, f"setitimer({which}, {{{value}}}, 0)", look, look)

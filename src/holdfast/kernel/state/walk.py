@@ -243,12 +243,18 @@ class Walk:
             return self.path_of(value)
         if target == "pid":
             label = self.pids.get(value)
-            return f"@{label}" if label else self.number(value + self.layouts.at("pid.numbers") + self.layouts.at("upid.nr"), 4)
+            return f"@{label}" if label else self._innermost(value)
         if target == "user_struct":
             return self.field(value, "user_struct.uid")
         if target == "file_operations":
             return " ".join(self.operations(value)[:6]) or "set"
         return None
+
+    # The number of a struct pid in the namespace that it was made in: those further out are given anew.
+    def _innermost(self, pid: int) -> int:
+        at = self.layouts.at
+        own = pid + at("pid.numbers") + self.number(pid + at("pid.level"), 4) * self.layouts.size("upid")
+        return self.number(own + at("upid.nr"), 4)
 
     def path_of(self, dentry: int) -> str:
         """The path of a dentry from the root of its file system."""

@@ -2,9 +2,10 @@
 
 Carries:  number, settings (termios), window size, lock, packet mode, exclusive mode, owner and mode of the slave, whether the slave
           has been closed; flags of each end.
-Loses:    in line mode, what was typed of a line that is not finished (told as a loss); that output was stopped by ^S. Data that waits
-          on either side is refused. A number above 12 comes back only if it is the lowest free one. /dev/tty is refused where its first
-          holder is not controlled by that terminal any more.
+Loses:    in line mode, what was typed of a line that is not finished (told as a loss). Data, an end of file (^D) or a packet mode
+          event that waits on either side is refused; so is output that is stopped by ^S or tcflow(3), where live kernel structs may
+          be read, and is lost where not. A number above 12 comes back only if it is the lowest free one. /dev/tty is refused where its
+          first holder is not controlled by that terminal any more.
 Sources:  pty(7), ioctl_tty(2), ptmx(4), Linux drivers/tty/pty.c, drivers/tty/n_tty.c.
 """
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 TIOCGPTN, TIOCSPTLCK, TIOCGPTLCK = 0x80045430, 0x40045431, 0x80045439
 TIOCPKT, TIOCGPKT, TIOCEXCL, TIOCGEXCL = 0x5420, 0x80045438, 0x540C, 0x80045440
-TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCGPTPEER = 0x5413, 0x5414, 0x541B, 0x5441
+TIOCGWINSZ, TIOCSWINSZ, FIONREAD, TIOCGPTPEER, TIOCGETD = 0x5413, 0x5414, 0x541B, 0x5441, 0x5424
 F_GETFD, F_DUPFD_CLOEXEC = 1, 1030
 # numbers that are free in a task until its descriptors are put in place: the engine uses none below 16
 LOW, HIGH, ASIDE = 3, 15, 64
@@ -101,10 +102,26 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "/dev/tty leads to the terminal of whoever opens it; tty(4)",
             "close it, or open the terminal by its own name",
         )
-    if ev.borrowed.ioctl_int(FIONREAD):
+    discipline = ev.borrowed.ioctl_int(TIOCGETD)
+    if discipline:
+        yield Refusal(
+            "fd.pty.discipline",
+            f"{who} has line discipline {discipline}",
+            ev.where,
+            "only N_TTY is carried; ioctl_tty(2) TIOCSETD",
+            "set N_TTY again and retry",
+        )
+        return
+    # First, because it brings in what is on its way from the other side (Linux drivers/tty/n_tty.c n_tty_poll), the slaves' before the
+    # master's, which may be an echo. It alone sees an end of file, or an event of packet mode.
+    for slave in terminals.pair(ev, which[1])[1] if which[0] == "master" else ():
+        slave.borrowed.poll(files.POLLIN)
+    events = ev.borrowed.poll(files.POLLIN)
+    waiting = ev.borrowed.ioctl_int(FIONREAD)
+    if waiting or (events & files.POLLIN and not events & files.POLLERR):
         yield Refusal(
             "fd.pty.pending",
-            f"{who} has {ev.borrowed.ioctl_int(FIONREAD)} bytes waiting to be read",
+            f"{who} has {f'{waiting} bytes' if waiting else 'an end of file or a packet mode event'} waiting to be read",
             ev.where,
             "data that waits in a terminal cannot be looked at without taking it; drivers/tty/n_tty.c",
             "let the program read it, and retry",

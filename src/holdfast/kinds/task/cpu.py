@@ -5,8 +5,10 @@ Carries:  every general register, fs and gs base, the whole XSAVE state; a syste
 Loses:    where they may not be, nanosleep, poll, and futex waits with a relative timeout start their time anew if the program gave no
           place for what remains, and one that was stopped before ends with EINTR. So does a sleep on a clock of CPU time or an alarm
           clock. A wait that another machine restores keeps absolute times. epoll_wait, rt_sigtimedwait, semtimedop and io_getevents
-          with a time limit, and calls on a socket with a timeout, end with EINTR at any stop, as signal(7) says; without a limit they
-          are made again. A check tells what a dump would.
+          with a time limit, and calls on a socket with a timeout, end with EINTR at any stop, as signal(7) says, and so does the mask
+          that such a call came with; without a limit they are made again. A write, or a receive with MSG_WAITALL, that has done a
+          part returns that. A check tells what a dump would, but of parts. ppoll, pselect6 and select write what remains to where
+          their limit is at any stop, and not only when they end.
 Sources:  ptrace(2), Linux arch/x86/kernel/signal.c (arch_do_signal_or_restart), kernel/signal.c (restart_block).
 """
 
@@ -35,7 +37,7 @@ ARGUMENTS = "rdi rsi rdx r10 r8 r9".split()
 # restart_syscall(2), and the call that its restart block stands for: nanosleep and clock_nanosleep have one
 RESTART_SYSCALL, AGAIN = 219, {"nanosleep": 230, "futex": 202, "poll": 7}
 FUTEX_COMMAND, FUTEX_WAIT = 0x7F, 0
-SOL_SOCKET = 1
+SOL_SOCKET, O_NONBLOCK = 1, 0o4000
 USER_CS = (0x33,)
 
 
@@ -119,12 +121,23 @@ def refuse(ev: ThreadEvidence, kernel: Probes) -> Iterator[Verdict]:
         )
     status = ev.status
     handled = bool((status.pending | status.shared_pending) & ~status.blocked)
-    lost = waits.of_stopped(regs["rax"], regs["orig_rax"], [regs[r] for r in ARGUMENTS], handled, ev.stopped.restart is not None)
+    arguments = [regs[r] for r in ARGUMENTS]
+
+    def blocks(fd: int) -> bool:
+        file = ev.process.fds.get(Fd(fd))
+        return file is not None and not file.flags & O_NONBLOCK
+
+    lost = waits.of_stopped(regs["rax"], regs["orig_rax"], arguments, handled, ev.stopped.restart is not None, blocks)
     if lost:
-        yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
+        yield _told(ev, lost)
 
 
-WHY = ("the kernel's restart block could not be read", "signal(7): how long it has waited cannot be seen")
+def _told(ev: ThreadEvidence, lost: str) -> Loss:
+    if lost.endswith(waits.PART):
+        return Loss("task.cpu", ev.id, lost, "signal(7): what it has not done yet would be another call")
+    if lost.endswith(waits.ENDS):
+        return Loss("task.cpu", ev.id, lost, "signal(7): how long it has waited cannot be seen")
+    return Loss("task.cpu", ev.id, lost, "the kernel's restart block could not be read")
 
 
 # The same of a thread that runs: what it is blocked in now.
@@ -143,7 +156,7 @@ def _running(ev: ThreadEvidence) -> Iterator[Verdict]:
 
     lost = waits.of_running(text, limited, ev.tree.sees_waits)
     if lost:
-        yield Loss("task.cpu", ev.id, lost, WHY[lost.endswith(waits.ENDS)])
+        yield _told(ev, lost)
 
 
 def dump(ev: ThreadEvidence) -> Cpu:

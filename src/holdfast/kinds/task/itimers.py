@@ -80,7 +80,8 @@ def restore(rec: Itimers, steps: Steps) -> None:
         remaining, interval = getattr(rec, f"{name}_ns"), getattr(rec, f"{name}_interval_ns")
         # The kernel starts ITIMER_REAL again only when its signal is taken (Linux kernel/signal.c dequeue_signal), so one that waits
         # for that shows an interval and nothing that remains. Set to 0 it would be off for ever: it is made to run out once more, at once.
-        if interval and not remaining:
+        # The others keep an interval without running (kernel/time/itimer.c set_cpu_itimer).
+        if interval and not remaining and name == "real":
             remaining = US
         if remaining or interval:
             part.call("setitimer", which, VALUE.pack(*_pair(interval), *_pair(remaining)), 0)

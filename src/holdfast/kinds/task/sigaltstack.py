@@ -1,6 +1,6 @@
 """task.sigaltstack: the other stack on which a thread's signal handlers run.
 
-Carries:  address, size, automatic disarming.
+Carries:  address, size, automatic disarming, also of a stack that is switched off.
 Loses:    nothing: that a handler runs on it now is in the thread's stack pointer.
 Sources:  sigaltstack(2), Linux kernel/signal.c do_sigaltstack.
 """
@@ -28,7 +28,7 @@ SS_ONSTACK, SS_DISABLE, SS_AUTODISARM = 1, 2, 1 << 31
 
 
 class SigAltStack(Record):
-    """An alternate signal stack; a thread without one has no record."""
+    """An alternate signal stack; size 0 is one that is switched off, and of that there is a record only where it has a setting."""
 
     address: RemoteAddr
     size: int
@@ -53,13 +53,14 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, SigAltStack | None]:
             why="sigaltstack(2)",
             do="teach it to task.sigaltstack",
         )
-    if flags & SS_DISABLE:
+    if flags & SS_DISABLE and not flags & SS_AUTODISARM:
         return None
     return SigAltStack(RemoteAddr(address), size, bool(flags & SS_AUTODISARM))
 
 
 def restore(rec: SigAltStack, steps: Steps) -> None:
-    steps.part().call("sigaltstack", STACK.pack(int(rec.address), SS_AUTODISARM if rec.autodisarm else 0, rec.size), 0)
+    flags = (0 if rec.size else SS_DISABLE) | (SS_AUTODISARM if rec.autodisarm else 0)
+    steps.part().call("sigaltstack", STACK.pack(int(rec.address), flags, rec.size), 0)
 
 
 KIND = Kind("task.sigaltstack", record=SigAltStack, subject="thread", verbs=verbs(__name__))

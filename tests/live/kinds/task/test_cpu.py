@@ -202,3 +202,25 @@ def test_breakpoints_that_a_debugger_left_are_refused(tmp_path: Path) -> None:
         subject.end()
     finally:
         subject.kill()
+
+
+PART = "had done a part of what it was asked for: it returns that, as at any stop"
+PARTS = {
+    "write": ("reading, writing = os.pipe()\nos.write(writing, bytes(61440))\nos.write(writing, bytes(8192))", 1, f"write {PART}"),
+    "recvfrom": (
+        "import socket\none, two = socket.socketpair()\ntwo.send(b'xyz')\none.recv(6, socket.MSG_WAITALL)",
+        45,
+        f"recvfrom {PART}",
+    ),
+}
+
+
+@pytest.mark.parametrize("call", PARTS)
+def test_a_call_that_has_done_a_part_is_told(tmp_path: Path, call: str) -> None:
+    source, number, told = PARTS[call]
+    subject = blocked(tmp_path, source, number)
+    try:
+        dumped = holdfast.dump(subject.pid, tmp_path / "image").admission
+    finally:
+        subject.kill()
+    assert losses(dumped) == [told]

@@ -29,6 +29,20 @@ def test_what_remains_and_the_interval_survive(tmp_path: Path) -> None:
     assert trip.said == trip.control == [[1000, 500], [2000, 0], [3000, 700]]
 
 
+def test_a_cpu_timer_that_only_has_an_interval_is_not_started(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        with_calls(
+            """
+            signal.setitimer(signal.ITIMER_PROF, 0, 700)
+            pause()
+            say(signal.getitimer(signal.ITIMER_PROF))
+            """
+        ),
+    )
+    assert trip.said == trip.control == [[0.0, 700.0]]
+
+
 def test_an_alarm_goes_off_afterwards(tmp_path: Path) -> None:
     trip = harness.roundtrip(
         tmp_path,

@@ -27,3 +27,19 @@ def test_a_stack_with_automatic_disarming_survives(tmp_path: Path) -> None:
         ),
     )
     assert trip.said == trip.control == [True]
+
+
+def test_automatic_disarming_of_a_stack_that_is_switched_off_survives(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        with_calls(
+            """
+            call(131, struct.pack("<QIIQ", 0, 1 << 31 | 2, 0, 0), 0)
+            pause()
+            out = ctypes.create_string_buffer(24)
+            call(131, 0, out)
+            say(struct.unpack("<QIIQ", out.raw)[1])
+            """
+        ),
+    )
+    assert trip.said == trip.control == [1 << 31 | 2]

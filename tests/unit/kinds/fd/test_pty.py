@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import termios
 import tty
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,30 @@ def test_what_cannot_be_carried_is_refused(fds: list[int]) -> None:
     assert verdicts(s) == ["fd.pty.outside"]
     os.write(m, b"line\n")
     assert verdicts(m, s) == ["fd.pty.pending", "fd.pty.pending"]  # the line, and its echo
+
+
+def test_an_end_of_file_that_waits_is_refused(fds: list[int]) -> None:
+    m, number = master(fds)
+    s = slave(fds, number)
+    os.write(m, b"\x04")
+    assert verdicts(m, s) == ["fd.pty.pending"]
+
+
+def test_an_event_of_packet_mode_that_waits_is_refused(fds: list[int]) -> None:
+    m, number = master(fds)
+    s = slave(fds, number)
+    fcntl.ioctl(m, 0x5420, (1).to_bytes(4, "little"))
+    termios.tcflush(s, termios.TCIOFLUSH)
+    assert verdicts(m, s) == ["fd.pty.pending"]
+
+
+def test_another_line_discipline_is_refused(fds: list[int]) -> None:
+    m, number = master(fds)
+    s = slave(fds, number)
+    fcntl.ioctl(s, 0x5423, (27).to_bytes(4, "little"))  # TIOCSETD, N_NULL
+    assert set(verdicts(m, s)) == {"fd.pty.discipline"}
+    fcntl.ioctl(s, 0x5423, bytes(4))
+    assert verdicts(m, s) == []
 
 
 def test_a_terminal_of_others_is_left_to_fd_inherited_where_the_caller_allows_it(fds: list[int]) -> None:

@@ -46,6 +46,11 @@ def test_one_that_waits_for_its_signal_to_be_taken_runs_out_again() -> None:
     assert captured.calls(KIND, Itimers(real_interval_ns=5_000)) == [("setitimer", 0, VALUE.pack(0, 5, 0, 1), 0)]
 
 
+def test_an_interval_of_a_timer_that_does_not_run_starts_none() -> None:
+    got = captured.calls(KIND, Itimers(virtual_interval_ns=5_000, prof_interval_ns=6_000))
+    assert got == [("setitimer", 1, VALUE.pack(0, 5, 0, 0), 0), ("setitimer", 2, VALUE.pack(0, 6, 0, 0), 0)]
+
+
 def test_time_may_go_on_and_nothing_else() -> None:
     once, again = Itimers(real_ns=10**9), Itimers(real_ns=10**9, real_interval_ns=10**9)
     assert captured.differences(KIND, once, once.replace(real_ns=1)) == []

@@ -22,6 +22,12 @@ def test_only_a_thread_with_a_stack_has_a_record() -> None:
     assert dump(4096, 1 | 1 << 31, 8192) == SigAltStack(RemoteAddr(4096), 8192, True)
 
 
+def test_one_that_is_switched_off_keeps_its_setting() -> None:
+    off = SigAltStack(RemoteAddr(0), 0, True)
+    assert dump(0, 2 | 1 << 31, 0) == off
+    assert captured.calls(KIND, off, captured.THREAD) == [("sigaltstack", STACK.pack(0, 2 | 1 << 31, 0), 0)]
+
+
 def test_an_unknown_flag_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         dump(4096, 1 << 30, 8192)
