@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 WHO_PROCESS = 1  # ioprio_set(2) IOPRIO_WHO_PROCESS
 OBJECTS = {kcmp.VM: "memory", kcmp.FILES: "descriptor table", kcmp.FS: "working directory and umask", kcmp.SIGHAND: "signal actions"}
-OF_THREADS = {kcmp.FILES: OBJECTS[kcmp.FILES], kcmp.FS: OBJECTS[kcmp.FS]}  # the others are shared by what a thread is, clone(2)
+LIST = "list of System V semaphore adjustments"
+# the others are shared by what a thread is, clone(2)
+OF_THREADS = {kcmp.FILES: OBJECTS[kcmp.FILES], kcmp.FS: OBJECTS[kcmp.FS], kcmp.SYSVSEM: LIST}
 
 
 class Sharing(Record):
@@ -49,6 +51,7 @@ def refuse(ev: TreeEvidence, kernel: Probes) -> Iterator[Verdict]:
         for what, name in OBJECTS.items():
             yield from _processes(living, what, name)
         yield from _contexts(living)
+        yield from _lists(living)
         yield from _adjustments(living)
     except OSError as e:
         if e.errno not in (errno.EPERM, errno.ENOSYS, errno.ESRCH):
@@ -115,12 +118,7 @@ def _shared(process: ProcessEvidence, other: str, name: str) -> Refusal:
 # Most tasks have no I/O context, and neither have we: a task that has the same as we have has none. Where two others have the same, it is
 # shared, or they have none and we have one.
 def _contexts(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
-    threads = [t for p in living for t in p.threads]
-    if len(threads) < 2:
-        return
-    own = os.getpid()
-    order = _sorted([t for t in threads if not kcmp.same(own, int(t.tid), kcmp.IO)], kcmp.IO, lambda t: int(t.tid))
-    pairs = [(a, b) for a, b in itertools.pairwise(order) if kcmp.same(int(a.tid), int(b.tid), kcmp.IO)]
+    pairs = _alike([t for p in living for t in p.threads], kcmp.IO)
     if not pairs:
         return
     with _without_context() as newborn:
@@ -134,6 +132,26 @@ def _contexts(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
                 "each restored task has its own, so that a priority set for one would no longer hold for the other; clone(2) CLONE_IO",
                 "none known",
             )
+
+
+# Pairs of threads that have the same object, which is not ours.
+def _alike(threads: Sequence[ThreadEvidence], what: int) -> list[tuple[ThreadEvidence, ThreadEvidence]]:
+    if len(threads) < 2:
+        return []
+    own = os.getpid()
+    order = _sorted([t for t in threads if not kcmp.same(own, int(t.tid), what)], what, lambda t: int(t.tid))
+    return [(a, b) for a, b in itertools.pairwise(order) if kcmp.same(int(a.tid), int(b.tid), what)]
+
+
+# Most processes with one thread have no list, and neither have we: as with contexts.
+def _lists(living: Sequence[ProcessEvidence]) -> Iterator[Verdict]:
+    pairs = _alike([p.leader for p in living], kcmp.SYSVSEM)
+    if not pairs:
+        return
+    with kcmp.Newborn() as newborn:
+        for a, b in pairs:
+            if not newborn.pid or not kcmp.same(newborn.pid, int(a.tid), kcmp.SYSVSEM):
+                yield _shared(a.process, f"pid {int(b.process.pid)}", LIST)
 
 
 # A child inherits a priority, and with it a context.

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 import holdfast
 from tests import harness
 from tests.live.kinds.task.calls import with_calls
@@ -29,11 +31,30 @@ def test_a_process_that_shares_descriptors_is_refused(tmp_path: Path) -> None:
     assert harness.refused(tmp_path, source) == ["task.shared_process"]
 
 
-def test_a_thread_that_unshared_its_descriptors_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [False, True])
+def test_a_process_that_shares_its_semaphore_adjustments_is_refused(tmp_path: Path, threads: bool) -> None:
+    # CLONE_SYSVSEM; there are none yet, but the next would be undone when the last of both ends
     source = with_calls(
+        f"""
+        if {threads}:
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        child = libc.syscall(56, 0x40000 | 17, 0, 0, 0, 0)
+        if child == 0:
+            while True:
+                signal.pause()
+        pause()
+        os.kill(child, 9)
         """
+    )
+    assert harness.refused(tmp_path, source) == ["task.shared_process"]
+
+
+@pytest.mark.parametrize("what", [0x400, 0x40000])
+def test_a_thread_that_unshared_its_descriptors_or_adjustments_is_refused(tmp_path: Path, what: int) -> None:
+    source = with_calls(
+        f"""
         def run():
-            call(272, 0x400)
+            call(272, {what})
             started.release()
             go.acquire()
         started, go = threading.Lock(), threading.Lock()
