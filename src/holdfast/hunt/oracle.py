@@ -135,7 +135,7 @@ class Judge:
             row = self.row(sight)
             if row.decision in FREE or (first is not None and second is not None and _in_time(first, second)):
                 continue
-            if self._placed(path, first, second, before if first is not None else after):
+            if self._placed(path, first, second, row.when, before, after):
                 continue
             yield Proof(
                 sight.oracle,
@@ -150,15 +150,20 @@ class Judge:
     def _free(self, sight: Sight) -> bool:
         return self.row(sight).decision in FREE
 
-    def _placed(self, path: str, first: Sight | None, second: Sight | None, look: Mapping[str, Sight]) -> bool:
+    def _placed(
+        self, path: str, first: Sight | None, second: Sight | None, when: str, before: Mapping[str, Sight], after: Mapping[str, Sight]
+    ) -> bool:
         sight = first or second
         assert sight is not None
+        look, other = (before, after) if first is not None else (after, before)
         for place in self.places:
             if place.recipe:
                 continue
             if place.among and not {_short(first), _short(second)} <= set(place.among):
                 continue
-            if place.holds(path, sight, look):
+            if place.when and not re.fullmatch(place.when, when):
+                continue
+            if place.holds(path, sight, look) and (place.beside is None or place.holds(path, sight, other)):
                 if place.mask:
                     if first is None or second is None or int(first.value) & place.mask != int(second.value) & place.mask:
                         continue

@@ -28,7 +28,8 @@ class Place(Record):
     Shape:   patterns are regular expressions for the whole text; `names` empty is every name; `link` (of a descriptor, or the name of an
              area) empty is every link;
              `among`: both values must be one of these, `(not there)` being one; empty is any; `mask`: only these bits count, 0 is
-             all; `recipe`: only recipes of these names, empty is every recipe
+             all; `recipe`: only recipes of these names, empty is every recipe; `when`: only what the ledger refuses in this case, empty
+             is anything; `beside`: another place, with what the path's groups caught, and the value that it must have in both looks
     """
 
     path: str
@@ -40,11 +41,18 @@ class Place(Record):
     among: tuple[str, ...] = ()
     mask: int = 0
     recipe: str = ""
+    when: str = ""
+    beside: tuple[str, str] | None = None
 
     def holds(self, path: str, sight: Sight, look: Mapping[str, Sight]) -> bool:
         """Whether it is about this sight of a look."""
         if (self.names and sight.signature not in self.names) or not re.fullmatch(self.path, path):
             return False
+        if self.beside is not None:
+            found = re.fullmatch(self.path, path)
+            other = look.get(found.expand(self.beside[0])) if found is not None else None
+            if other is None or other.value != self.beside[1]:
+                return False
         if not self.link:
             return True
         fd, area = _FD.match(path), _AREA.match(path)
@@ -76,9 +84,11 @@ def load(ledger: str) -> tuple[Place, ...]:
                 tuple(row.get("among", ())),
                 row.get("mask", 0),
                 row.get("recipe", ""),
+                row.get("when", ""),
+                (row["beside"][0], row["beside"][1]) if "beside" in row else None,
             )
-            re.compile(made.path), re.compile(made.link), re.compile(made.recipe)
-        except (KeyError, re.error) as cause:
+            re.compile(made.path), re.compile(made.link), re.compile(made.recipe), re.compile(made.when)
+        except (KeyError, IndexError, re.error) as cause:
             raise malformed(file, f"{cause} in {row}") from cause
         if made.decision not in DECISIONS or not made.why or not made.source:
             raise malformed(file, f"a row needs one of {', '.join(DECISIONS)}, a why and a source: {row}")

@@ -87,6 +87,34 @@ def test_identity_may_change_and_presence_may_not() -> None:
     assert lost(look("@leader.mm.exe_file"), look("null")) == ["vm_area_struct.vm_file"]
 
 
+def test_what_is_left_of_a_connection_is_free_where_the_socket_is_closed() -> None:
+    def look(state: int, cwnd: str, nodelay: str) -> dict[str, Sight]:
+        at = "leader.files.fd[3].private.sk"
+        return {
+            f"{at}.inet_conn.icsk_inet.sk.__sk_common.skc_state": kernel("sock_common", "skc_state", str(state), "volatile unsigned char"),
+            f"{at}.snd_cwnd": kernel("tcp_sock", "snd_cwnd", cwnd, "u32"),
+            f"{at}.nonagle": kernel("tcp_sock", "nonagle", nodelay, "u8"),
+        }
+
+    closed, established = 7, 1
+    assert lost(look(closed, "10", "0"), look(closed, "11", "0")) == []
+    assert lost(look(closed, "10", "0"), look(closed, "11", "1")) == ["tcp_sock.nonagle"]
+    assert lost(look(established, "10", "0"), look(established, "11", "0")) == ["tcp_sock.snd_cwnd"]
+    assert "tcp_sock.snd_cwnd" in lost(look(established, "10", "0"), look(closed, "11", "0"))
+
+
+def test_by_which_address_a_group_was_joined_is_free_and_the_group_is_not() -> None:
+    def look(address: str, group: str) -> dict[str, Sight]:
+        at = "leader.files.fd[3].private.sk.inet.mc_list.next_rcu.multi"
+        return {
+            f"{at}.imr_address.s_addr": kernel("ip_mc_socklist", "multi", address, "__be32"),
+            f"{at}.imr_multiaddr.s_addr": kernel("ip_mc_socklist", "multi", group, "__be32"),
+        }
+
+    assert lost(look("16777343", "50463200"), look("0", "50463200")) == []
+    assert lost(look("0", "50463200"), look("0", "67240416")) == ["ip_mc_socklist.multi"]
+
+
 def area(start: int, end: int, flags: str = "rd wr", name: str = "") -> dict[str, Sight]:
     at = f"leader.area[{start:08x}]"
     return {

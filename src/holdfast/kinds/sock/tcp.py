@@ -5,8 +5,8 @@ Carries:  local address and port, backlog, every option that can be read and set
           that is over (closed by both sides, or reset and the error seen): reads give the end of file, writes EPIPE. With --reset-tcp a
           connection is restored as one that its peer has reset: the next call fails with ECONNRESET, then as above, and poll and epoll
           report it.
-Loses:    the local address of a connection that is over or was reset (getsockname gives a loopback address), its unread and unsent
-          data; with --reset-tcp connections that nobody has accepted; a handshake under way; whether the program or the
+Loses:    the local address of a connection that is over or was reset (getsockname gives a loopback address) and its hold on the port, its
+          unread and unsent data; with --reset-tcp connections that nobody has accepted; a handshake under way; whether the program or the
           kernel chose address and port (it matters to connect with AF_UNSPEC alone); MD5 keys (tcp(7) TCP_MD5SIG) where the
           dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; what IP_MULTICAST_TTL tells of a
           connection that was accepted, where it acts on nothing; by which of its addresses a multicast group's interface was named
@@ -123,7 +123,9 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
     elif state == "reset":
         yield _error(ev)
     elif state == "over":
-        yield Loss("sock.tcp", ev.id, f"getsockname will not give {_local(ev)}", "the connection is over; else TCP_INFO alone shows it")
+        yield Loss(
+            "sock.tcp", ev.id, f"getsockname will not give {_local(ev)}", "the connection is over; TCP_INFO and its hold on the port go too"
+        )
         if ev.borrowed.ioctl_int(sockets.FIONREAD):
             yield _unread(ev)
     elif waiting:
