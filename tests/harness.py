@@ -284,6 +284,13 @@ def until_ready(subject: Subject, waiting: int, pid: int = 0) -> None:
         os.close(pidfd)
 
 
+def ends(pidfd: int, seconds: float) -> bool:
+    """Whether a process ends within a time; its pidfd may be any number."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
 def finish(pid: int, log: str = "") -> None:
     """Wait until a process has ended; the caller collects it.
 
@@ -291,7 +298,7 @@ def finish(pid: int, log: str = "") -> None:
     """
     pidfd = os.pidfd_open(pid)
     try:
-        assert select.select([pidfd], [], [], PATIENCE_S)[0], f"pid {pid} did not end within {PATIENCE_S:g} s; its log:\n{log}"
+        assert ends(pidfd, PATIENCE_S), f"pid {pid} did not end within {PATIENCE_S:g} s; its log:\n{log}"
     finally:
         os.close(pidfd)
 

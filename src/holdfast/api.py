@@ -151,8 +151,7 @@ def check(pid: int, *, options: Options | None = None) -> Admission:
             unseen.waits(tree)
             return unseen.judged(admit(tree).admission, unseen.look(tree), options.strict)
         finally:
-            for file in tree.files:
-                file.close()
+            tree.close()
     except PermissionError as cause:
         raise KernelLacks(
             "permission",

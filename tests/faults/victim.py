@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
 import struct
 import time
 from typing import TYPE_CHECKING
@@ -471,7 +470,7 @@ def wait_for_guards(before: set[int]) -> None:
         except ProcessLookupError:
             continue
         try:
-            assert select.select([pidfd], [], [], max(0.0, deadline - time.monotonic()))[0], f"the guard {guard} does not end"
+            assert harness.ends(pidfd, deadline - time.monotonic()), f"the guard {guard} does not end"
         finally:
             os.close(pidfd)
 

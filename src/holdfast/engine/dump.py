@@ -97,6 +97,7 @@ def dump(
             work.undo()
             raise
         work.reap()
+        work.tree.close()
         return work.result(sealed, began)
 
 
@@ -332,8 +333,8 @@ class _Work:
                     self.inside.reap()
                 # a duplicate of a listener that we kept would keep its port
                 tree: TreeEvidence | None = getattr(self, "tree", None)  # not there where the tree could not be stopped
-                for file in () if tree is None else tree.files:
-                    file.close()
+                if tree is not None:
+                    tree.close()
 
 
 def _refused(pid: int, refusals: tuple[Refusal, ...]) -> Refused:
@@ -349,8 +350,7 @@ def _with_others(pid: int, options: Options, cause: Refused) -> tuple[Refusal, .
         try:
             found = admit(tree).admission.refusals
         finally:
-            for file in tree.files:
-                file.close()
+            tree.close()
     except (HoldfastError, OSError):  # it may not be looked at either, or is gone
         return mine
     known = {r.code for r in found}

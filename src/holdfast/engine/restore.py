@@ -188,7 +188,10 @@ def checked(execution: Execution, prepared: Prepared) -> None:
     """
     # what needs an option was decided at the dump: a connection that was restored as reset has an error to report, and may have it here
     tree = execution.look(Options(reset_tcp=True))
-    differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
+    try:
+        differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
+    finally:
+        tree.close()
     if differences:
         raise Differs(
             "verify",

@@ -31,7 +31,7 @@ def verify(
 ) -> list[Difference]:
     """Every difference between the image's records and the tree.
 
-    Needs:   the tree is stopped by us
+    Needs:   the tree is stopped by us; the caller closes it
     """
     given = _leave_out(tree, records)
     admitted = admit(tree)
@@ -41,8 +41,6 @@ def verify(
         now = describe(inside, [(ev, kind.verbs["dump"]) for kind, ev in admitted.carriers])
     finally:
         inside.close()
-    for file in tree.files:
-        file.close()
     found: dict[str, dict[ObjectId, Any]] = {}
     refusals = list(admitted.admission.refusals)
     for (kind, ev), record in zip(admitted.carriers, now, strict=True):

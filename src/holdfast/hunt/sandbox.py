@@ -64,7 +64,8 @@ class Sandbox(Record):
     """What a sandbox is like.
 
     Shape:   `user`: in a user namespace too, so that nothing inside has a privilege outside; `keep`: paths that stay to be seen, read-only,
-             although they lie in /tmp, /run or /var/tmp, which are new and empty; `writable`: folders that
+             although they lie in /tmp, /run or /var/tmp, which are new and empty, as do the folders that this program
+             is imported from; `writable`: folders that
              stay as they are; `clocks`: CAP_SYS_TIME stays, which CRIU needs for a restore (it makes a time namespace:
              time_namespaces(7)); then only the deny list guards the clock of the machine
     Unit:    memory in bytes, for all processes and files inside together
@@ -239,7 +240,8 @@ def _init(how: Sandbox, body: Callable[[Sequence[str]], None], alive: int, said:
     try:
         _network()  # before /proc/sys is sealed
         _high_pids()
-        mounts.build(how.keep, how.writable, how.files)
+        ours = (path for path in (*sys.path, sys.prefix, sys.base_prefix) if path)  # what this program is made of may lie in /tmp too
+        mounts.build((*how.keep, *ours), how.writable, how.files)
         what = "the network"
         _loopback_up()
         what = "limits and capabilities"

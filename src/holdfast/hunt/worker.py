@@ -65,7 +65,6 @@ def crew_for(engines: tuple[str, ...], user: bool = False) -> Crew:
     """What the workers of a campaign are started with: what an engine needs to be found is kept in sight."""
     paths = [e.partition(":")[2].split()[0] for e in engines if ":" in e and e.partition(":")[2].strip()]
     keep = [_near(p) for p in paths if os.path.isabs(p)]
-    keep += [os.path.abspath(p) for p in (*sys.path, sys.prefix, sys.base_prefix) if p]
     clocks = any(e.startswith("criu") for e in engines)
     return Crew(sandbox.Sandbox(user=user, keep=tuple(keep), writable=(cache.folder(),), clocks=clocks))
 
@@ -74,6 +73,13 @@ def crew_for(engines: tuple[str, ...], user: bool = False) -> Crew:
 def _near(path: str) -> str:
     folder = os.path.dirname(os.path.abspath(path))
     return path if folder in ("/", "/tmp", "/run", "/var/tmp") else folder
+
+
+def readable(fd: int, seconds: float) -> bool:
+    """Whether a descriptor of any number has something to read, or has ended, within a time; select(2) ends at 1,023."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 class Died(Exception):
@@ -131,7 +137,7 @@ class Worker:
         """
         ends = time.monotonic() + seconds
         while (message := self.heard()) is None:
-            if not select.select([self._socket], [], [], max(0.0, ends - time.monotonic()))[0]:
+            if not readable(self._socket.fileno(), ends - time.monotonic()):
                 raise Died(f"no answer within {seconds:g} s")
         return message
 
@@ -142,7 +148,7 @@ class Worker:
         """
         line, end, rest = self._buffer.partition(b"\n")
         if not end:
-            if not select.select([self._socket], [], [], 0)[0]:
+            if not readable(self._socket.fileno(), 0.0):
                 return None
             try:
                 got = self._socket.recv(1 << 20)
@@ -191,7 +197,7 @@ class Worker:
             code = self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             return None
-        if self._init >= 0 and not select.select([self._init], [], [], END_S)[0]:
+        if self._init >= 0 and not readable(self._init, END_S):
             return None
         cgroup.forget(self._process.pid)
         return code if code >= 0 else 128 - code

@@ -51,6 +51,16 @@ class TreeEvidence:
         self.processes, self.files, self.by_nspid, self.inodes = [], [], {}, []
         self.in_run, self.init, self.sees_waits = False, 0, False
 
+    def close(self) -> None:
+        """Give back every duplicate of a file and every folder of /proc; what was read stays known."""
+        for file in self.files:
+            file.close()
+        for process in self.processes:
+            for thread in process.threads:
+                thread.source.close()
+            process.source.close()
+        self.host.close()
+
 
 class Task:
     """What processes and threads share: files of one /proc folder, read once."""
