@@ -19,7 +19,7 @@ from tests.unit.kinds import native
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-RULES = ("bind", "set", "size", "linger", "late")
+RULES = ("bind", "set", "size", "linger", "listen", "late")
 SORTS = {
     "unix": (socket.AF_UNIX, socket.SOCK_STREAM, 0, "au"),
     "tcp": (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "ait"),

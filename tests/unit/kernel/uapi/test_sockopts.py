@@ -8,7 +8,7 @@ from holdfast.kernel.uapi import sockets
 from holdfast.kernel.uapi.sockopts import KNOWN_TO, LEVELS, ROWS, level_of
 
 FORMS = {"int", "u64", "time", "pair", "text", "bytes"}
-RULES = {"bind", "set", "late", "size", "linger", "refuse"}
+RULES = {"bind", "set", "listen", "late", "size", "linger", "refuse"}
 
 
 def test_rows_are_well_formed_and_each_option_stands_once() -> None:
