@@ -38,6 +38,7 @@ STARTS = frozenset(
     """
     task_struct thread_struct signal_struct mm_struct cred vm_area_struct fpu landlock_cred_security landlock_file_security dnotify_mark
     sock unix_sock udp_sock tcp_sock netlink_sock tty_struct shmem_inode_info user_namespace pid_namespace pipe_buffer
+    inet_sock sk_buff
     """.split()
 )
 _TEST = re.compile(r"(?P<path>[a-z_][\w.]*) (?:(?P<op>!=) (?P<word>null|empty|shared|own|\d+)|(?P<bits>&|lacks) (?P<mask>0x[0-9a-f]+|\d+))")

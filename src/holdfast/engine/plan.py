@@ -178,6 +178,7 @@ def make_plan(
             continue
         for entries in _groups(kind, mine):
             restore(entries[0].record, PlannedSteps(draft, kind, entries))
+    _names(draft)
     _memory(draft)
     _descriptors(draft)
     _inodes(draft)
@@ -199,6 +200,22 @@ def _groups(kind: Kind, mine: Mapping[Any, Any]) -> list[list[Entry]]:
     for e in entries:
         out.setdefault(kind.group(e.record), []).append(e)
     return list(out.values())
+
+
+def _names(draft: Draft) -> None:
+    # a name that the image itself makes (the file of a socket) is opened after that
+    opening = [part for part in draft.parts if part.opened_paths]
+    if not opening:
+        return
+    makers: dict[bytes, list[PlannedPart]] = {}
+    for part in draft.parts:
+        for _, path in part.made_paths:
+            makers.setdefault(path, []).append(part)
+    for part in opening:
+        for path in part.opened_paths:
+            for maker in makers.get(path, ()):
+                maker.gives.add(f"path:{path.hex()}")
+                part.needs.add(f"path:{path.hex()}")
 
 
 def _memory(draft: Draft) -> None:

@@ -28,7 +28,21 @@ DUP3_CLOEXEC = 0o2000000
 class PlannedPart(Part):
     """Calls for one task, with the keys that order them."""
 
-    __slots__ = ("birth", "calls", "draft", "ends", "gives", "kind", "made_paths", "needs", "patient", "proc_writes", "subject", "task")
+    __slots__ = (
+        "birth",
+        "calls",
+        "draft",
+        "ends",
+        "gives",
+        "kind",
+        "made_paths",
+        "needs",
+        "opened_paths",
+        "patient",
+        "proc_writes",
+        "subject",
+        "task",
+    )
 
     def __init__(self, draft: Draft, kind: str, subject: str, task: str, needs: set[str], gives: set[str], ends: set[str]) -> None:
         self.draft, self.kind, self.subject, self.task = draft, kind, subject, task
@@ -37,6 +51,7 @@ class PlannedPart(Part):
         self.calls = Program()
         self.proc_writes: list[tuple[str, bytes, int | None, bool]] = []
         self.made_paths: list[tuple[int, bytes]] = []  # after how many calls the name is there
+        self.opened_paths: list[bytes] = []
 
     def call(self, name: str, *args: Arg, check: str | int = OK) -> Call:
         """Add a call."""
@@ -76,6 +91,10 @@ class PlannedPart(Part):
     def made(self, path: bytes) -> None:
         """Remember a name to remove where the restore fails."""
         self.made_paths.append((len(self.calls), path))
+
+    def opens(self, path: bytes) -> None:
+        """Remember a name that must be there before."""
+        self.opened_paths.append(path)
 
 
 class PlannedSteps(Steps):

@@ -209,6 +209,10 @@ class Part:
         """A name was made in the file system; where the restore fails before it is removed, we remove it."""
         raise NotImplementedError
 
+    def opens(self, path: bytes) -> None:
+        """A name that this part opens: where the image makes it, this part runs after that."""
+        raise NotImplementedError
+
 
 class Host:
     """What `ready` may ask about the machine that a restore is to happen on; paths are as the restored tree will see them."""

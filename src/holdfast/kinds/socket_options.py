@@ -5,9 +5,10 @@ set to the value that was the default already is not told apart from what it nev
 
 No interface reads these, so no kind carries them, and each kind points here under Loses: SO_BUSY_POLL_BUDGET, SO_CNX_ADVICE, a negative
 SO_RCVTIMEO or SO_SNDTIMEO (it means "never wait" and reads as none), SO_TXTIME with the real-time clock and no flags, the interface index
-of IP_MULTICAST_IF, IPV6_MTU, a sticky IPV6_PKTINFO, IPV6_NEXTHOP, IPSEC_POLICY and XFRM_POLICY. Nor do they carry SO_COOKIE, the cgroup
-and the security label that a socket keeps of its maker, times finer than the restoring kernel's jiffies, or the times of its inode. A
-program that chooses among the sockets of a port (SO_ATTACH_REUSEPORT_CBPF and _EBPF) has no getter either; it refuses where live kernel
+of IP_MULTICAST_IF, a sticky IPV6_PKTINFO, IPV6_NEXTHOP, IPSEC_POLICY and XFRM_POLICY; that SO_REUSEPORT was set after bind, so that
+SO_ATTACH_REUSEPORT_CBPF fails until another socket shares the port. Nor do they carry SO_COOKIE, the cgroup and the security label that a
+socket keeps of its maker, times finer than the restoring kernel's jiffies, or the times of its inode. IPV6_MTU, SO_INQ of a unix socket and
+a program that chooses among the sockets of a port (SO_ATTACH_REUSEPORT_CBPF and _EBPF) have no getter either; they refuse where live kernel
 structs may be read (decisions/0055-what-only-kernel-structs-show.md).
 """
 

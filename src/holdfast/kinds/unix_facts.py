@@ -29,6 +29,7 @@ SO_SNDBUF, SO_PASSCRED, SO_PEEK_OFF = 7, 16, 42
 SCM_RIGHTS, SCM_CREDENTIALS, SCM_PIDFD = 1, 2, 4
 MSG_TRUNC = 0x20
 CHUNK = 1 << 16
+SIOCATMARK = 0x8905
 
 
 def is_unix(ev: FileEvidence) -> bool:
@@ -194,22 +195,37 @@ def _queue(ev: FileEvidence, seen: UnixSocket) -> tuple[Message, ...]:
 
 
 def _stream(ev: FileEvidence, left: int) -> Iterator[Message]:
-    run: Message | None = None
+    # A look ends where the attached credentials change, or where an urgent byte was taken: is_marked.
     while left > 0:
         peeked = ev.borrowed.peek(left, 256)
-        now = _message(ev, peeked.data, b"", peeked.control)
-        left -= len(peeked.data)
-        if run is None:
-            run = now
-        elif run.replace(data=b"") == now.replace(data=b""):
-            run = run.replace(data=run.data + now.data)
-        else:
-            yield run
-            run = now
         if not peeked.data:
             break
-    if run is not None and run.data:
-        yield run
+        yield _message(ev, peeked.data, b"", peeked.control)
+        left -= len(peeked.data)
+
+
+def is_marked(ev: FileEvidence, messages: tuple[Message, ...]) -> bool:
+    """Whether an urgent byte was taken out of a stream, at whose place a read still ends: at its head, or in its middle.
+
+    Source:  unix(7) MSG_OOB, Linux net/unix/af_unix.c manage_oob
+    """
+    runs = [message.replace(data=b"") for message in messages]
+    if any(runs[n] == runs[n - 1] for n in range(1, len(runs))):
+        return True
+    try:
+        return bool(ev.borrowed.ioctl_int(SIOCATMARK))
+    except OSError:
+        return False  # a kernel without CONFIG_AF_UNIX_OOB
+
+
+def shares_a_path(ev: FileEvidence, name: bytes) -> bool:
+    """Whether others of the tree were bound to the same path after each other, and one is no listener or loose stream.
+
+    Only those can be bound, and their file be removed, one after the other.
+    """
+    every = (f for f in sockets.by_inode(ev.tree).values() if is_unix(f))
+    bound = [seen for f in every if (seen := seen_by_kernel(f)) is not None and seen.name == name and not was_accepted(f, seen)]
+    return len(bound) > 1 and any(seen.type == DGRAM or seen.state == CONNECTED for seen in bound)
 
 
 def _messages(ev: FileEvidence, ended: int) -> Iterator[Message]:

@@ -32,6 +32,7 @@ AF_UNIX = (1).to_bytes(2, "little")
 ENXIO, ECONNREFUSED = 6, 111
 S_IFSOCK = 0o140000
 AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
+LONGEST = 108  # sizeof sun_path
 CHUNK = 1 << 16
 AROUND = 4093  # bytes by which an accepted connection is known to be ours
 HUGE = 1 << 29
@@ -78,9 +79,9 @@ class Making:
         for me, rec in self.all.items():
             if rec.accepted and self._temporary(rec):
                 self.connection(me, rec)
-        for me, rec in self.all.items():
-            if rec.listening or (rec.type != "SOCK_DGRAM" and rec.peer is None and not rec.peer_gone):
-                self.single(me, rec)
+        alone = [(me, r) for me, r in self.all.items() if r.listening or (r.type != "SOCK_DGRAM" and r.peer is None and not r.peer_gone)]
+        for me, rec in sorted(alone, key=lambda one: not is_unlinked(one[1].name)):
+            self.single(me, rec)
         for me, rec in self.all.items():
             if rec.accepted and me not in self.done:
                 self.connection(me, rec)
@@ -116,7 +117,7 @@ class Making:
         return (f"unix-name:{name.name.hex()}:{turn}",)
 
     def replaces(self, name: Name) -> bool:
-        """Whether a socket file of that name may be there that belongs to a socket of the image."""
+        """Whether a socket file of that name may be there that belongs to another socket of the image."""
         return any(rec.name is not None and rec.name.file and rec.name.name == name.name for rec in self.all.values())
 
     def senders(self, *records: Unix | None) -> tuple[str, ...]:
@@ -128,18 +129,20 @@ class Making:
 
     def single(self, me: ObjectId, rec: Unix) -> None:
         """A listener, or a socket without a peer."""
-        part = self.part(me, rec.maker, needs=self.last_turn(rec.name))
+        name = rec.name
+        needs, gives = self.last_turn(name), self.next_turn(name) if name is not None and is_unlinked(name) else ()
+        part = self.part(me, rec.maker, needs=needs, gives=gives)
         fd = _socket(part, rec)
-        if rec.name is not None:
-            _bind(part, fd, rec.name)
+        if name is not None:
+            _bind(part, fd, name, self.replaces(name))
         socket_options.set_options(part, fd, rec.options, _EARLY)
         if rec.listening:
             back = sockets.act_as(part, rec.maker) if rec.maker is not None else None
             part.call("listen", fd, rec.backlog)
             if back is not None:
                 back()
-        if rec.name is not None and rec.name.name[:1] not in (b"", b"\0") and not rec.name.file:
-            _unlink(part, rec.name)
+        if name is not None and is_unlinked(name):
+            _unlink(part, name)
         _shut(part, fd, rec)
         self.finish(part, me, rec, fd)
 
@@ -159,7 +162,7 @@ class Making:
         for fd, end in ((one, rec), (two, other)):
             if end is not None and end.name is not None:
                 _bind(part, fd, end.name)
-                if end.name.name[:1] != b"\0" and not end.name.file:
+                if is_unlinked(end.name):
                     _unlink(part, end.name)
         self.both(part, me, rec, one, other_id, other, two)
 
@@ -186,7 +189,7 @@ class Making:
         two = _socket(part, rec)
         if client is not None and client.name is not None:
             _bind(part, two, client.name)
-            if client.name.name[:1] != b"\0" and not client.name.file:
+            if is_unlinked(client.name):
                 _unlink(part, client.name)
         back = sockets.act_as(part, rec.maker) if rec.maker is not None else None
         _to_name(part, rec.name, "connect", two)
@@ -203,7 +206,7 @@ class Making:
         part.call("recvfrom", one, Out(AROUND), AROUND, MSG_DONTWAIT, 0, 0, check=AROUND)
         if temporary:
             part.call("close", listener)
-            if rec.name.name[:1] != b"\0" and not rec.name.file:
+            if is_unlinked(rec.name):
                 _unlink(part, rec.name)
         self.both(part, me, rec, one, client_id, client, two)
 
@@ -269,7 +272,7 @@ class Making:
                 _to_name(part, Name(target), "connect", fds[me])
         for me in ids:
             rec = self.all[me]
-            if rec.name is not None and rec.name.name[:1] != b"\0" and not rec.name.file:
+            if rec.name is not None and is_unlinked(rec.name):
                 _unlink(part, rec.name)
             _shut(part, fds[me], rec)
             socket_options.set_options(part, fds[me], rec.options, _EARLY)
@@ -287,12 +290,18 @@ class Making:
 _EARLY = ("bind", "set", "size", "linger")
 
 
+def is_unlinked(name: Name | None) -> bool:
+    """Whether it is a path that does not lead to the socket any more: unlinked, or another's by now."""
+    return name is not None and name.name[:1] not in (b"", b"\0") and not name.file
+
+
 def _socket(part: Part, rec: Unix) -> Arg:
     return part.call("socket", 1, sockets.NUMBERS[rec.type] | sockets.CLOEXEC, 0)
 
 
 def _address(name: bytes) -> bytes:
-    return AF_UNIX + name + (b"" if name[:1] == b"\0" else b"\0")
+    # a path of 108 bytes fills sun_path, and has no room for its end
+    return AF_UNIX + name + (b"" if name[:1] == b"\0" or len(name) >= LONGEST else b"\0")
 
 
 def _in_folder(part: Part, name: Name) -> Arg | None:

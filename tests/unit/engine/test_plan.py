@@ -214,3 +214,16 @@ def test_a_part_cannot_give_what_it_needs() -> None:
 
     with pytest.raises(InternalError, match="needs and gives a"):
         plan(restore)
+
+
+def test_a_name_that_the_image_makes_is_opened_after_that_and_any_other_at_once() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        late = steps.part(needs=("born", "paths"))
+        late.opens(b"/s")
+        late.opens(b"/not/made")
+        late.call("openat", -100, b"/s")
+        early = steps.part(task=CHILD, needs=("born", "paths"))
+        early.call("bind", 3)
+        early.made(b"/s")
+
+    assert [calls for calls in in_rounds(plan(restore)) if calls] == [["bind"], ["openat"]]

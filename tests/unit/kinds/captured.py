@@ -231,6 +231,9 @@ class Written(Part):
     def made(self, path: bytes) -> None:
         raise AssertionError("no kind of tasks makes names")
 
+    def opens(self, path: bytes) -> None:
+        raise AssertionError("no kind of tasks opens names that an image makes")
+
 
 def _plain(arg: Any) -> Any:
     if isinstance(arg, Call):

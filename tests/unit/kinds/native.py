@@ -155,6 +155,9 @@ class NativePart(Part):
     def made(self, path: bytes) -> None:
         self.names.append(path)
 
+    def opens(self, path: bytes) -> None:
+        """As the interface says; nothing here is made in another order."""
+
     def write_proc(self, name: str, data: bytes, *, without: int | None = None, needed: bool = True) -> None:
         with open(f"/proc/self/{name}", "wb") as f:
             f.write(data)

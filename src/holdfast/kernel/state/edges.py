@@ -113,6 +113,7 @@ WAYS: dict[str, str] = {
     "cred.thread_keyring": "key",
     "mm_struct.notifier_subscriptions": "mmu_notifier_subscriptions",
     "sock.sk_reuseport_cb": "sock_reuseport",
+    "inet_sock.pinet6": "ipv6_pinfo",
     "tty_struct.ldisc": "tty_ldisc",
     "tty_ldisc.ops": "tty_ldisc_ops",
     "task_struct.thread_pid": "pid",

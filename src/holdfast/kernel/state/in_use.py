@@ -166,6 +166,13 @@ class _Asking:
                 if struct in _SOCKS and struct in self._table:
                     self._seen.discard(sock)
                     self.ask(struct, sock, what)
+                if struct == "unix_sock" and walk.layouts.knows("unix_skb_parms.consumed"):
+                    for message, unread in sockets.stream(walk, sock):
+                        if not unread:
+                            self.ask("sk_buff", message, what)
+                elif struct in ("tcp_sock", "udp_sock"):
+                    self._seen.discard(sock)
+                    self.ask("inet_sock", sock, what)
         elif kind == "tty":
             self.ask("tty_struct", descriptors.tty_of(walk, file), what)
         elif kind == "pipe":

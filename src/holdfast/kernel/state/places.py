@@ -99,6 +99,8 @@ PLACES: dict[str, str] = {
         pipe_inode_info.ring_size
         sock_common.skc_family
         sock_common.skc_prot
+        sock_common.skc_state
+        sock.sk_receive_queue
         sock.sk_protocol
         sock.sk_type
         sock.sk_security
@@ -120,6 +122,7 @@ PLACES: dict[str, str] = {
         sk_buff.data_len
         sk_buff.cb
         unix_skb_parms.fp
+        unix_skb_parms.consumed
         unix_address.len
         unix_address.name
         unix_sock.peer

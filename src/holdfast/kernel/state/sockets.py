@@ -5,10 +5,13 @@ Source:  include/net/sock.h, include/net/af_unix.h, net/core/filter.c, include/l
 
 from __future__ import annotations
 
+from holdfast.kernel.state.plan import LIST
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from holdfast.kernel.state.walk import After, Walk
 
+_STREAM, _LISTENING = 1, 10
 _UNIX, _INET, _INET6, _NETLINK, _PACKET = 1, 2, 10, 16, 17
 _BY_FAMILY = {_UNIX: "unix_sock", _NETLINK: "netlink_sock", _PACKET: "packet_sock"}
 _BY_PROTOCOL = {"TCP": "tcp_sock", "TCPv6": "tcp_sock", "UDP": "udp_sock", "UDPv6": "udp_sock", "RAW": "raw_sock", "RAWv6": "raw_sock"}
@@ -40,9 +43,35 @@ def _address(walk: Walk, address: int, _data: bytes, path: str) -> None:
     walk.put(f"{path}.name", name, "unix_address", "name", "struct sockaddr_un[]")
 
 
-def _peer(walk: Walk, address: int, _data: bytes, path: str) -> None:
+def stream(walk: Walk, sock: int) -> list[tuple[int, int]]:
+    """Each sk_buff that waits in a unix stream, and how many of its bytes were not read; none for other sockets and for listeners.
+
+    Shape:   0 bytes: an urgent byte was taken from there, and its place still ends a read
+    Raises:  OSError: the queue came apart under our hands
+    Source:  net/unix/af_unix.c: unix_skb_len, manage_oob
+    """
+    at, field = walk.layouts.at, walk.field
+    if field(sock, "sock.sk_type") & 0xFFFF != _STREAM or field(sock, "sock_common.skc_state") & 0xFF == _LISTENING:
+        return []
+    consumed = at("sk_buff.cb") + at("unix_skb_parms.consumed")
+    queued = walk.elements(LIST, sock + at("sock.sk_receive_queue"))
+    return [(one, (walk.number(one + at("sk_buff.len"), 4) - walk.number(one + consumed, 4)) & 0xFFFFFFFF) for one in queued]
+
+
+def _unix(walk: Walk, address: int, _data: bytes, path: str) -> None:
     if peer := walk.field(address, "unix_sock.peer"):
         walk.later(f"{path}.peer", peer, "unix_sock", "peer", "struct sock*")
+    if walk.field(address, "sock.sk_type") & 0xFFFF == _STREAM and (sizes := [size for _, size in stream(walk, address)]):
+        # in how many pieces its bytes came is nothing that a read could tell
+        told, run = [], 0
+        for size in sizes:
+            if size:
+                run += size
+            else:
+                told += [f"{run} bytes", "mark"] if run else ["mark"]
+                run = 0
+        text = " ".join([*told, f"{run} bytes"] if run else told)
+        walk.put(f"{path}.sk.sk_receive_queue", text, "sock", "sk_receive_queue", "struct sk_buff_head")
 
 
 def _groups(walk: Walk, address: int, _data: bytes, path: str) -> None:
@@ -98,7 +127,7 @@ AFTER: dict[str, After] = {
     "ip_mc_socklist": _sources("ip_mc_socklist", "ip_sf_socklist", 4),
     "ipv6_mc_socklist": _sources("ipv6_mc_socklist", "ip6_sf_socklist", 16),
     "unix_address": _address,
-    "unix_sock": _peer,
+    "unix_sock": _unix,
     "netlink_sock": _groups,
     "sk_buff": _message,
     "sock_fprog_kern": _program,

@@ -66,6 +66,8 @@ def ready(rec: Path, host: Host) -> Iterator[Refusal]:
     if rec.inode is not None or rec.sort == "symlink":  # Host.stat follows links; openat2 will say what is wrong with one
         return
     st = host.stat(rec.path)
+    if st is None and rec.sort == "socket":
+        return  # a socket of the image may be bound there; openat2 will say if none is
     if st is None or SORTS.get(S_IFMT(st.st_mode)) != rec.sort:
         path = files.shown(rec.path)
         yield Refusal(
@@ -80,6 +82,7 @@ def ready(rec: Path, host: Host) -> Iterator[Refusal]:
 def restore(rec: Path, steps: Steps) -> None:
     if rec.inode is None:
         part = steps.part(needs=("born", "paths", "caps"))
+        part.opens(rec.path)
         fd = files.open_again(part, rec.path, files.bits(rec.flags))
     else:
         part = steps.part(needs=("born", rec.inode))

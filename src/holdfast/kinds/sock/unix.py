@@ -6,10 +6,12 @@ Carries:  type (stream, seqpacket, datagram), queued data both ways with its bou
           socket, a datagram socket's connection to a named socket outside, status flags, every socket option that can be read
           and set (kernel/uapi/sockopts.py), classic BPF filter.
 Loses:    SO_PEERCRED's pid where the process it names is gone or outside the tree (it becomes the first holder's); the name that
-          getpeername gives of a peer that is gone; the inode of a path's socket file; the kernel's own overhead in SIOCOUTQ; the
-          security label of queued data; a message of no bytes at the end of the queue of a seqpacket socket that was shut down;
-          where a datagram's sender is not the other end of a pair: a message of no bytes, behind others in the queue, that somebody
-          has looked at (MSG_PEEK) before; SO_COOKIE; what kinds/socket_options.py lists.
+          getpeername gives of a peer that is gone; the inode of a path's socket file, its number and times; the kernel's own overhead in
+          SIOCOUTQ; the security label of queued data; a message of no bytes at the end of the queue of a seqpacket socket that was shut
+          down; an urgent byte that was taken (MSG_OOB) from behind all that waits in a stream, or from where credentials change, and that
+          ends a read there, where live kernel structs may not be read; where a datagram's sender is not the other end of a pair: a message
+          of no bytes, behind others in the queue, that somebody has looked at (MSG_PEEK) before; SO_COOKIE; what kinds/socket_options.py
+          lists.
 Sources:  unix(7), socket(7), sock_diag(7), proc_pid_fdinfo(5), Linux net/unix/af_unix.c, net/unix/diag.c.
 """
 
@@ -119,6 +121,14 @@ def _place(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
             f"is bound to {shown}, where something else is now",
             "a restore would have to put its socket file in the place of that; bind(2) EADDRINUSE",
             f"remove {shown}, or close the socket",
+        )
+    elif not name.file and unix_facts.shares_a_path(ev, name.name):
+        yield _no(
+            ev,
+            "shared",
+            f"was bound to {shown}, and so was another socket of the tree, whose file it may be now",
+            "only listeners and sockets that were never connected are bound to one path after each other; bind(2) EADDRINUSE",
+            "close the socket",
         )
 
 
@@ -278,6 +288,14 @@ def _unseen_descriptors(ev: FileEvidence) -> Iterator[Verdict]:
 
 def _messages_verdicts(ev: FileEvidence, seen: UnixSocket) -> Iterator[Verdict]:
     messages = unix_facts.queue(ev, seen)
+    if seen.type == STREAM and seen.state == CONNECTED and unix_facts.is_marked(ev, messages):
+        yield _no(
+            ev,
+            "mark",
+            "has a queue out of which an urgent byte was taken (MSG_OOB)",
+            "a read still ends at its place, which a copy of the bytes has not; Linux net/unix/af_unix.c manage_oob",
+            "let the program read on and retry",
+        )
     for message in messages:
         if message.process is not None and message.process.startswith("outside:"):
             yield _no(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -51,6 +52,19 @@ assert libc.syscall(154, 1, struct.pack("<IIII", 0, 0x1000, 0xFFF, 1), 16) == 0
 IN_QUEUE = """
 a, b = socket.socketpair()
 a.send(b"x", socket.MSG_OOB)
+"""
+TAKEN = """
+a, b = socket.socketpair()
+a.send(b"abc!", socket.MSG_OOB)
+b.recv(1, socket.MSG_OOB)
+"""
+TELLS_WHAT_IS_LEFT = """
+a, b = socket.socketpair()
+a.setsockopt(socket.SOL_SOCKET, 84, 1)  # SO_INQ
+"""
+CUT = """
+s = socket.socket(socket.AF_INET6, {})
+s.setsockopt(socket.IPPROTO_IPV6, 24, 1280)  # IPV6_MTU
 """
 CORKED = """
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -128,6 +142,9 @@ def found(reader: Reader, program: str) -> set[str]:
         pytest.param(UNDO, "sysv_sem.undo_list", id="semaphore adjustments"),
         pytest.param(LDT, "mm_struct.context.ldt", id="a local descriptor table"),
         pytest.param(IN_QUEUE, "unix_sock.oob_skb", id="an out of band byte"),
+        pytest.param(TAKEN, "sk_buff.cb", id="an urgent byte that was taken"),
+        pytest.param(CUT.format("socket.SOCK_STREAM"), "ipv6_pinfo.frag_size", id="a smaller size of packets of TCP"),
+        pytest.param(CUT.format("socket.SOCK_DGRAM"), "ipv6_pinfo.frag_size", id="a smaller size of packets of UDP"),
         pytest.param(CORKED, "udp_sock.pending", id="half a datagram"),
         pytest.param(MD5, "tcp_sock.md5sig_info", id="a TCP-MD5 key"),
         pytest.param(LDISC, "tty_ldisc.ops", id="another line discipline"),
@@ -140,6 +157,16 @@ def found(reader: Reader, program: str) -> set[str]:
 )
 def test_it_is_seen_in_use(reader: Reader, program: str, name: str) -> None:
     assert found(reader, program) == {name}
+
+
+def test_a_unix_socket_that_tells_what_is_left_is_seen(reader: Reader) -> None:
+    one, two = socket.socketpair()
+    with one, two:
+        try:
+            one.setsockopt(socket.SOL_SOCKET, 84, 1)
+        except OSError as error:
+            pytest.skip(f"machine cannot: its unix sockets have no SO_INQ, which came with 6.17 ({error})")
+    assert found(reader, TELLS_WHAT_IS_LEFT) == {"unix_sock.recvmsg_inq"}
 
 
 def test_a_watch_by_dnotify_is_seen_with_its_descriptor(reader: Reader, tmp_path: Path) -> None:
@@ -249,6 +276,8 @@ def test_a_plain_process_uses_nothing(reader: Reader) -> None:
     program = """
         fds = [os.eventfd(1), *os.pipe(), *os.openpty(), os.memfd_create("m")]
         socks = [socket.socket(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), *socket.socketpair(), socket.socket(16, 3, 0)]
+        for word in b"one", b"two": socks[2].send(word)
+        socks[0].listen()
         poll = select.epoll(); poll.register(fds[0])
         for _ in range(3): threading.Thread(target=threading.Event().wait, daemon=True).start()
     """

@@ -234,3 +234,43 @@ def test_a_path_that_another_program_has_taken_fails_loudly(tmp_path: Path) -> N
         assert (tmp_path / "socket").is_socket()
     finally:
         other.kill()
+
+
+def test_the_file_of_a_socket_that_is_held_open_as_a_place_is_the_sockets_again(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        f"""
+        path = {str(tmp_path / "socket")!r}
+        if os.path.exists(path):
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(1)
+        place = fcntl.ioctl(listener, 0x89E0)  # SIOCUNIXFILE
+        pause()
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(f"/proc/self/fd/{{place}}")
+        say([os.readlink(f"/proc/self/fd/{{place}}") == path, os.stat(place).st_ino == os.stat(path).st_ino])
+        """,
+    )
+    assert trip.said == trip.control == [[True, True]]
+
+
+def test_listeners_of_one_path_after_each_other_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        f"""
+        path = {str(tmp_path / "socket")!r}
+        old, new = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+        for listener in old, new:
+            if os.path.exists(path):
+                os.unlink(path)
+            listener.bind(path)
+            listener.listen(1)
+        pause()
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        say([old.getsockname() == new.getsockname() == path, select.select([old, new], [], [], 10)[0] == [new]])
+        """,
+    )
+    assert trip.said == trip.control == [[True, True]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import os
 import select
 import socket
@@ -302,6 +303,42 @@ def test_a_listener_comes_back_where_its_file_is_gone(pool: Pool, tmp_path: Path
     assert native.records(KIND, pool.of(recs)[0].fileno()) == recs
 
 
+def test_a_path_as_long_as_there_can_be_comes_back(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "n" * 108  # fills sun_path; the socket module takes no more than 107
+    address = struct.pack("=H", socket.AF_UNIX) + name.encode()
+    libc = ctypes.CDLL(None)
+    listener, client = pool.one(), pool.one()
+    assert libc.bind(listener.fileno(), address, 110) == 0
+    listener.listen(1)
+    assert libc.connect(client.fileno(), address, 110) == 0
+    server, _ = listener.accept()
+    pool.keep(server)
+    a, c, s = pool.again(listener, client, server)
+    assert (a.getsockname(), c.getpeername(), s.getsockname()) == (name, name, name)
+
+
+def test_listeners_that_were_bound_to_one_path_after_each_other_come_back(pool: Pool, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    old = pool.one(name=str(path))
+    path.unlink()
+    new = pool.one(name=str(path))
+    old.listen(1)
+    new.listen(1)
+    a, b = pool.again(old, new)
+    pool.one().connect(str(path))
+    assert (a.getsockname(), b.getsockname()) == (str(path), str(path))
+    assert select.select([a, b], [], [], 10)[0] == [b]
+
+
+def test_a_datagram_socket_whose_path_another_took_is_refused(pool: Pool, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    old = pool.one(DGRAM, str(path))
+    path.unlink()
+    new = pool.one(DGRAM, str(path))
+    assert native.verdicts(KIND, old.fileno(), new.fileno()) == ["sock.unix.shared"]
+
+
 def test_a_path_that_was_removed_stays_removed(pool: Pool, tmp_path: Path) -> None:
     path = tmp_path / "s"
     listener = pool.one(name=str(path))
@@ -587,6 +624,18 @@ def test_a_datagram_of_a_named_stranger_is_refused(pool: Pool) -> None:
     stranger.sendto(b"x", abstract("r2"))
     assert stopped_codes(receiver) == ["sock.unix.sender"]
     assert stopped_codes(receiver, stranger) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"", b"def"), (b"abc", b"def")])
+def test_a_stream_out_of_which_an_urgent_byte_was_taken_is_refused(pool: Pool, before: bytes, after: bytes) -> None:
+    one, two = pool.pair()
+    try:
+        one.send(before + b"!", socket.MSG_OOB)
+    except OSError as error:
+        pytest.skip(f"machine cannot: its kernel has no CONFIG_AF_UNIX_OOB ({error})")
+    assert two.recv(1, socket.MSG_OOB) == b"!"
+    one.send(after)
+    assert stopped_codes(two, one) == ["sock.unix.mark"]
 
 
 def test_credentials_of_a_process_outside_are_refused(pool: Pool) -> None:
