@@ -41,7 +41,7 @@ SIGNAL = 28
 PATIENCE_S = 2.0
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NAME = 15
-SIGCHLD, SIGSTOP = 17, 19
+SIGCHLD, SIGCONT, SIGSTOP = 17, 18, 19
 CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))  # signal(7): their default action dumps core
 WNOHANG, WUNTRACED, WALL = 1, 2, 0x40000000
 
@@ -97,6 +97,7 @@ class Births:
         self._groups()
         self._zombies()
         self._stops()
+        self._continued()
 
     # --- what the init of a job adopted
 
@@ -184,10 +185,18 @@ class Births:
             hand.run(program)
         if self.at_birth is not None:
             self.at_birth(name, hand)
+        makers = {child: int(self.tree[child].parent_thread) for child in normal}
         for child in normal:
-            self._fork(hand, child, area)
+            if not makers[child]:
+                self._fork(hand, child, area)
         if not rec.zombie:
             self._threads(name, area)
+        for child in normal:
+            if makers[child]:
+                maker = self.hands.get(f"thread:{makers[child]}")
+                if maker is None:
+                    raise BadImage("tree", f"{child} is a child of thread {makers[child]}, which is not in the image", where="task.process")
+                self._fork(maker, child, area)
         for child in early:
             self._family(child, kids, area, born_session)
         for child in normal:
@@ -331,9 +340,7 @@ class Births:
         # its parent gets such a signal again only where it waited in the image (task.sigpending); now it is blocked, as in every program
         parent = self.hands.get(str(rec.parent))
         if parent is not None:
-            program = Program()
-            program.call("rt_sigtimedwait", (1 << signal - 1).to_bytes(8, "little"), 0, bytes(16), 8, check=signal)
-            parent.run(program)
+            _take(parent, signal)
 
     # --- job control
 
@@ -353,6 +360,25 @@ class Births:
                 parent.run(told)
             self._unheard(rec, SIGCHLD)
 
+    def _continued(self) -> None:
+        # news of the end of a stop (Linux kernel/signal.c prepare_signal, SIGNAL_STOP_CONTINUED)
+        for rec in self.tree.values():
+            for child in rec.continued:
+                name = f"process:{int(child)}"
+                process, hand = self.processes.get(name), self.hands.get(name)
+                if process is None or hand is None:
+                    raise BadImage("tree", f"{name} is told to have gone on after a stop, and is not in the image", where="task.process")
+                os.kill(process.pid, SIGSTOP)
+                _halt(process, SIGSTOP)
+                os.kill(process.pid, SIGCONT)
+                for thread in process.threads:
+                    ptrace.request(ptrace.CONT, thread.tid)
+                    while thread.wait() >> 16 != ptrace.EVENT_STOP:
+                        ptrace.request(ptrace.CONT, thread.tid)
+                    thread.group_stop = 0
+                _take(hand, SIGCONT)
+                self._unheard(self.tree[next(n for n in self.tree if str(n) == name)], SIGCHLD)
+
     def _orphaned(self, rec: Any) -> bool:
         # no parent of a member is in another group of the session; setpgid(2), Linux kernel/exit.c will_become_orphaned_pgrp
         for p in self.tree.values():
@@ -361,6 +387,13 @@ class Births:
                 if parent.session == p.session and parent.group != p.group:
                     return False
         return True
+
+
+def _take(hand: Hand, signal: int) -> None:
+    # a signal that waits, as all are blocked
+    program = Program()
+    program.call("rt_sigtimedwait", (1 << signal - 1).to_bytes(8, "little"), 0, bytes(16), 8, check=signal)
+    hand.run(program)
 
 
 def _run(hand: Hand, program: Program, rec: Any) -> Answers:

@@ -1,7 +1,7 @@
 """task.pdeathsig: the signal that a thread gets when the thread that made it ends.
 
 Carries:  the signal.
-Loses:    which thread of the parent made it: it is made anew by the parent's first thread.
+Loses:    nothing: which thread of the parent made it is carried by task.process.
 Sources:  prctl(2) PR_SET_PDEATHSIG, Linux kernel/cred.c commit_creds (a change of credentials clears it).
 """
 

@@ -1,7 +1,8 @@
 """task.process: who there is: pids, parents, threads, sessions, process groups, zombies, stopped jobs.
 
-Carries:  exact pids and tids (as the tree sees itself), parents, order of children, sessions, process groups, exit signals, wait status
-          and names of zombies, job-control stops, and whether the parent was told of them.
+Carries:  exact pids and tids (as the tree sees itself), parents and which of their threads made whom, order of children, sessions, process
+          groups, exit signals, wait status and names of zombies, job-control stops, whether the parent was told of them, and whether
+          news of the end of a stop waits for it.
 Loses:    start times and accumulated CPU times; a session or process group of the first process that lies outside the tree becomes
           the restorer's; of a zombie, all but its ids, name and wait status: its credentials, limits and masks become those of the
           restorer, and that it dumped core is not told; which signal stopped a process whose group is orphaned; before Linux 5.17,
@@ -14,14 +15,18 @@ from __future__ import annotations
 from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, StatusKey, Struct, verbs
 from holdfast.model.ids import NsPid, ObjectId
 from holdfast.model.record import Record, field
+from holdfast.prog.call import ANY, Out, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import Any
 
     from holdfast.kinds.contract import Probes, Steps, Verdict
     from holdfast.kinds.evidence import ProcessEvidence
+    from holdfast.prog.call import Answers
+
+P_PID, WNOHANG, WCONTINUED, WNOWAIT, WALL = 1, 1, 8, 0x01000000, 0x40000000
 
 
 class Process(Record):
@@ -40,6 +45,8 @@ class Process(Record):
     stop_signal: int = field(default=0)  # of a job-control stop, 0 while running
     stop_reported: bool = True  # a wait of the parent took the news of the stop
     zombie_name: bytes = b""
+    parent_thread: NsPid = field(default=NsPid(0))  # the thread of the parent that is its own parent; 0: the first one
+    continued: tuple[NsPid, ...] = ()  # children that have gone on after a stop, which no wait has taken the news of
 
 
 def detect(ev: ProcessEvidence) -> Claim | None:
@@ -60,6 +67,14 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
     first = ev is ev.tree.processes[0]
     if ev.parent is None and not first:
         return  # its init has adopted it: it can be made in any session
+    if session not in (_ids(_parent(ev) or ev)[0], int(ev.nspid)) and _maker(ev):
+        yield Refusal(
+            "task.parent_thread",
+            f"pid {int(ev.pid)} ({ev.stat.comm.decode('utf-8', 'backslashreplace')}) is a child of a thread that has left its session",
+            f"/proc/{int(ev.pid)}/stat",
+            "a thread is made after its process has made its session, so it could make no child before; setsid(2)",
+            "none known",
+        )
     if session not in known and first:
         outside = [p for p in ev.tree.processes if _ids(p)[0] == session]
         yield Loss(
@@ -83,6 +98,25 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
             )
 
 
+def _parent(ev: ProcessEvidence) -> ProcessEvidence | None:
+    return None if ev.parent is None else next(p for p in ev.tree.processes if p.id == ev.parent)
+
+
+# The thread of its parent whose child it is, 0 for the first one: PR_SET_PDEATHSIG(2const) and __WNOTHREAD of wait(2) tell.
+def _maker(ev: ProcessEvidence) -> NsPid:
+    parent = _parent(ev)
+    if parent is None or len(parent.threads) < 2:
+        return NsPid(0)
+    own = b"%d" % int(ev.pid)
+    for thread in parent.threads:
+        try:
+            if own in thread.read("children").split():
+                return NsPid(0 if thread is parent.leader else thread.nstid)
+        except FileNotFoundError:  # no CONFIG_PROC_CHILDREN, or it has just ended
+            continue
+    return NsPid(0)
+
+
 # Whether it is one that a job's init has adopted, or below one.
 def _adopted(ev: ProcessEvidence) -> bool:
     while ev.parent is not None:
@@ -90,8 +124,22 @@ def _adopted(ev: ProcessEvidence) -> bool:
     return ev is not ev.tree.processes[0]
 
 
-def dump(ev: ProcessEvidence) -> Process:
+def dump(ev: ProcessEvidence) -> Process | Generator[Program, Answers, Process]:
     """The place of the process in the tree."""
+    children = [p for p in ev.tree.processes if p.parent == ev.id and not p.zombie] if len(ev.tree.processes) > 1 else []
+    return _asked(_seen(ev), children) if children else _seen(ev)
+
+
+def _asked(rec: Process, children: list[ProcessEvidence]) -> Generator[Program, Answers, Process]:
+    program, outs = Program(), [Out(128) for _ in children]
+    for child, out in zip(children, outs, strict=True):
+        program.call("waitid", P_PID, int(child.nspid), out, WNOHANG | WCONTINUED | WNOWAIT | WALL, 0, check=ANY)  # no child any more
+    answers = yield program
+    told = {c.nspid for c, out in zip(children, outs, strict=True) if int.from_bytes(answers.data(out)[16:20], "little") == int(c.nspid)}
+    return rec.replace(continued=tuple(sorted(told)))
+
+
+def _seen(ev: ProcessEvidence) -> Process:
     session, group = _ids(ev)
     adopted = _adopted(ev)  # then a session without leader is made again, and in it a group; 0 is one outside the job
     stat = ev.stat
@@ -110,6 +158,7 @@ def dump(ev: ProcessEvidence) -> Process:
         stop,
         not stop or not stat.exit_code,  # fs/proc/array.c do_task_stat: of a stop, what wait_task_stopped has not taken
         stat.comm if ev.zombie else b"",
+        _maker(ev),
     )
 
 

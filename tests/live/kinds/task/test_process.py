@@ -109,3 +109,64 @@ say([os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in ended])
 """,
     )
     assert trip.said == trip.control == [0, [-12, 3]]
+
+
+def test_news_that_a_child_has_gone_on_waits_for_its_parent(tmp_path: Path) -> None:
+    source = """
+went = [child(signal.SIGSTOP), child(signal.SIGSTOP, threads=2), child(signal.SIGSTOP)]
+[news(p) for p in went]
+for p in went:
+    os.kill(p, signal.SIGCONT)
+    os.waitid(os.P_PID, p, os.WCONTINUED | os.WNOWAIT)
+os.waitpid(went[2], os.WCONTINUED)       # taken
+signal.signal(signal.SIGCHLD, lambda *_: heard.append(1))
+pause()
+for p in went:
+    got, status = os.waitpid(p, os.WCONTINUED | os.WUNTRACED | os.WNOHANG)
+    say([got == p, os.WIFCONTINUED(status)])
+    say(state(p) == "T")
+    os.kill(p, signal.SIGKILL)
+    say(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]))
+"""
+    trip = harness.roundtrip(tmp_path, CHILD + source)
+    assert trip.said == trip.control
+    assert trip.said[0::3] == [[True, True], [True, True], [False, False]]
+
+
+def test_the_child_of_a_thread_is_that_threads_again(tmp_path: Path) -> None:
+    source = """
+import ctypes, threading
+libc = ctypes.CDLL(None)
+made, over = [], threading.Event()
+reading, writing = os.pipe()
+def run():
+    pid = os.fork()
+    if not pid:
+        libc.prctl(1, signal.SIGTERM)        # PR_SET_PDEATHSIG: when the thread that made it ends
+        os.write(writing, b"x")
+        while True:
+            signal.pause()
+    os.read(reading, 1)
+    made.append(pid)
+    over.wait()
+thread = threading.Thread(target=run)
+thread.start()
+own = os.fork()
+if not own:
+    while True:
+        signal.pause()
+while not made:
+    pass
+pause()
+def children(tid):
+    with open(f"/proc/self/task/{tid}/children") as f:
+        return [int(n) for n in f.read().split()]
+say([children(os.getpid()) == [own], children(thread.native_id) == made])
+over.set()
+thread.join()
+say(os.waitstatus_to_exitcode(os.waitpid(made[0], 0)[1]))
+os.kill(own, signal.SIGKILL)
+os.waitpid(own, 0)
+"""
+    trip = harness.roundtrip(tmp_path, source)
+    assert trip.said == trip.control == [[True, True], -15]
