@@ -136,6 +136,8 @@ BITS: dict[str, dict[str, int]] = {
         "F_SEAL_FUTURE_WRITE": 0x10,
         "F_SEAL_EXEC": 0x20,
     },
+    # FS_IOC_FSGETXATTR, of those that every filesystem means alike and any owner may set; include/uapi/linux/fs.h
+    "inode": {"FS_XFLAG_SYNC": 0x20, "FS_XFLAG_NOATIME": 0x40, "FS_XFLAG_NODUMP": 0x80},
     # sched_setattr(2); include/uapi/linux/sched.h
     "sched": {"SCHED_FLAG_RESET_ON_FORK": 0x1, "SCHED_FLAG_RECLAIM": 0x2, "SCHED_FLAG_DL_OVERRUN": 0x4},
     # set_mempolicy(2); include/uapi/linux/mempolicy.h: what a mode is joined with

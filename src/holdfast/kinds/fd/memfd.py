@@ -1,9 +1,9 @@
 """fd.memfd: memory behind a descriptor that has a name only to show (memfd_create).
 
 Carries:  name, contents (as pages, by the engine), size, seals, owner, mode, times of access and of change of contents, extended
-          attributes.
-Loses:    inode number, time of status change, blocks reserved beyond its data. One that chattr(1) has given attributes is refused.
-Sources:  memfd_create(2), fcntl_locking(2), F_GET_SEALS(2const), Linux mm/memfd.c.
+          attributes; that memory is reserved for all of it (fallocate), also beyond its end.
+Loses:    inode number, time of status change, memory reserved for a part of it. One that chattr(1) has given attributes is refused.
+Sources:  memfd_create(2), fallocate(2), fcntl_locking(2), F_GET_SEALS(2const), Linux mm/memfd.c.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ F_SEAL_SEAL = 1
 HUGETLBFS_MAGIC = 0x958458F6
 FS_IOC_GETFLAGS = 0x80086601
 LINK = b"/memfd:"
+FALLOC_FL_KEEP_SIZE, BLOCK, PAGE = 1, 512, 4096
 
 
 class Attribute(Record):
@@ -50,6 +51,7 @@ class Memfd(Record):
     modified_ns: int
     accessed_ns: int | None = None
     attributes: tuple[Attribute, ...] = ()
+    reserved: int = 0  # bytes from its start, where that is more than there is data
 
 
 def detect(ev: InodeEvidence) -> Claim | None:
@@ -127,7 +129,26 @@ def dump(ev: InodeEvidence) -> Memfd:
     except OSError:
         listed = []  # before Linux 6.6 tmpfs had no user attributes
     attributes = tuple(Attribute(os.fsencode(n), os.getxattr(way, n)) for n in sorted(listed))
-    return Memfd(name, st.st_size, seals, st.st_mode & 0o7777, uid, gid, st.st_mtime_ns, st.st_atime_ns, attributes)
+    mode, reserved = st.st_mode & 0o7777, _reserved(way, st)
+    return Memfd(name, st.st_size, seals, mode, uid, gid, st.st_mtime_ns, st.st_atime_ns, attributes, reserved)
+
+
+def _reserved(way: bytes, st: os.stat_result) -> int:
+    # memory that was reserved and not written yet is a hole to who looks for data, mm/filemap.c mapping_seek_hole_data
+    there = st.st_blocks * BLOCK
+    whole = (st.st_size + PAGE - 1) // PAGE * PAGE
+    if not there or there < whole:
+        return 0
+    if there > whole:
+        return there
+    try:
+        fd = os.open(way, os.O_RDONLY | os.O_CLOEXEC)  # its own place in the file, not the target's
+    except OSError:
+        return there
+    try:
+        return there if os.lseek(fd, 0, os.SEEK_HOLE) < st.st_size else 0
+    finally:
+        os.close(fd)
 
 
 def restore(rec: Memfd, steps: Steps) -> None:
@@ -143,6 +164,8 @@ def restore(rec: Memfd, steps: Steps) -> None:
     for a in rec.attributes:  # writing would take capabilities of a file away
         last.call("fsetxattr", slot, a.name + b"\0", a.value, len(a.value), 0)
     accessed = rec.modified_ns if rec.accessed_ns is None else rec.accessed_ns
+    if rec.reserved:
+        last.call("fallocate", slot, FALLOC_FL_KEEP_SIZE, 0, rec.reserved)
     last.call("utimensat", slot, 0, files.timespec(accessed) + files.timespec(rec.modified_ns), 0)
     seals = flags.bits("seal", rec.seals)
     if seals:
@@ -150,8 +173,8 @@ def restore(rec: Memfd, steps: Steps) -> None:
 
 
 def compare(before: Memfd, after: Memfd, where: ObjectId) -> Iterator[Difference]:
-    # reading its contents is an access
-    return compare_fields("fd.memfd", where, before, after, ignore=("accessed_ns",))
+    # reading its contents is an access; how much more than was asked for is reserved depends on the size of pages
+    return compare_fields("fd.memfd", where, before, after, ignore=("accessed_ns", "reserved"))
 
 
 KIND = Kind(

@@ -1,6 +1,6 @@
 """fd.owner: who is signalled when an open file is ready, and by which signal (F_SETOWN, F_SETSIG, O_ASYNC).
 
-Carries:  the thread, process or process group of the tree; the signal; O_ASYNC.
+Carries:  the thread, process or process group of the tree, or that it was a process or group and has ended; the signal; O_ASYNC.
 Loses:    nothing.
 Sources:  fcntl(2) F_SETOWN_EX, F_SETSIG, F_GETOWNER_UIDS (linux/fcntl.h), Linux fs/fcntl.c.
 """
@@ -31,7 +31,7 @@ class Owner(Record):
     """Who is signalled."""
 
     sort: str  # thread, process, group; empty where nobody is
-    number: NsPid
+    number: NsPid  # 0: it has ended
     signal: int = 0  # 0: SIGIO
     is_async: bool = False  # O_ASYNC
     flags: tuple[str, ...] = ()  # the others that go with O_ASYNC whenever it is set
@@ -40,13 +40,13 @@ class Owner(Record):
 def _asked(ev: FileEvidence) -> tuple[int, int, int]:
     # sort, our pid, signal
     if ev.flags & files.PATH:
-        return 1, 0, 0
+        return 0, 0, 0
     try:
         raw = ev.borrowed.fcntl(F_GETOWN_EX, bytes(8))
         signal = int(ev.borrowed.fcntl(F_GETSIG))
     except OSError as e:
         if e.errno in (EINVAL, EBADF):
-            return 1, 0, 0
+            return 0, 0, 0
         raise
     assert isinstance(raw, bytes)
     sort, pid = struct.unpack("ii", raw)
@@ -54,8 +54,8 @@ def _asked(ev: FileEvidence) -> tuple[int, int, int]:
 
 
 def detect(ev: FileEvidence) -> Claim | None:
-    _, pid, signal = _asked(ev)
-    return Claim() if pid or signal or ev.flags & files.ASYNC else None
+    sort, pid, signal = _asked(ev)
+    return Claim() if sort or pid or signal or ev.flags & files.ASYNC else None
 
 
 def _number(ev: FileEvidence, sort: int, pid: int) -> int | None:
@@ -103,7 +103,11 @@ def dump(ev: FileEvidence) -> Owner:
     sort, pid, signal = _asked(ev)
     number = _number(ev, sort, pid) if pid else None
     return Owner(
-        SORTS[sort] if number else "", NsPid(number or 0), signal, bool(ev.flags & files.ASYNC), files.names(ev.flags & files.SETTABLE)
+        SORTS[sort] if number or sort else "",
+        NsPid(number or 0),
+        signal,
+        bool(ev.flags & files.ASYNC),
+        files.names(ev.flags & files.SETTABLE),
     )
 
 

@@ -1,22 +1,26 @@
 """fd.unlinked: a regular file that has no name any more, as long as somebody has it open or mapped.
 
-Carries:  contents (as pages, by the engine), size, owner, mode, times of access and change of contents, extended attributes, the name
-          that the kernel shows; whether it can be given a name (O_TMPFILE).
-Loses:    inode number, time of status change, blocks reserved beyond its data, attributes of chattr(1) that do not forbid it; the name
-          shown where another file has taken it; O_EXCL beside O_TMPFILE, which forbids to give it a name; the folder's times change.
+Carries:  contents (as pages, by the engine), size, owner, mode, times of access and change of contents, extended attributes, the
+          attributes A, S and d of chattr(1), the name that the kernel shows; whether it can be given a name (O_TMPFILE).
+Loses:    inode number, time of status change, blocks reserved beyond its data, other attributes of chattr(1) that do not forbid it; the
+          name shown where another file has taken it; O_EXCL beside O_TMPFILE, which forbids to give it a name; the folder's times change.
           Of a file that is only mapped (such as a POSIX semaphore), for who lacks CAP_CHECKPOINT_RESTORE: whatever the mappings do not
           show: contents outside them or under pages changed privately, size to the byte, mode, times, extended attributes.
-Sources:  open(2), unlink(2), linkat(2), proc_pid_map_files(5), Linux fs/namei.c vfs_tmpfile, fs/d_path.c, fs/proc/base.c.
+Sources:  open(2), unlink(2), ioctl_fsgetxattr(2), linkat(2), proc_pid_map_files(5), Linux fs/namei.c vfs_tmpfile, fs/d_path.c,
+          fs/proc/base.c.
 """
 
 from __future__ import annotations
 
 import os
 from stat import S_ISREG
+from struct import Struct as Format
 
+from holdfast.kernel import flags
 from holdfast.kinds import files
-from holdfast.kinds.contract import Claim, Kind, Loss, Refusal, Struct, compare_fields, verbs
+from holdfast.kinds.contract import Claim, FlagSet, Kind, Loss, Refusal, Struct, compare_fields, verbs
 from holdfast.model.record import Record
+from holdfast.prog.call import Block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +33,10 @@ if TYPE_CHECKING:
 O_CREAT, O_EXCL = 0o100, 0o200
 PAGE = 4096
 KERNELS_OWN = (b"/memfd:", b"/SYSV", b"/dev/zero (", b"/[aio]", b"/anon_hugepage", b"/secretmem")
-FS_IOC_GETFLAGS = 0x80086601
+FS_IOC_GETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR = 0x80086601, 0x801C581F, 0x401C5820
+FSXATTR = Format("<I8xI12x")  # struct fsxattr: flags, size of extents, how many, project, another size and room
 # FS_IMMUTABLE_FL, FS_APPEND_FL, FS_ENCRYPT_FL, FS_VERITY_FL (linux/fs.h): a file that has one cannot be made again by writing it
+SETTABLE = 0x20 | 0x40 | 0x80
 FORBIDDING = 0x10 | 0x20 | 0x800 | 0x100000
 
 
@@ -53,6 +59,8 @@ class Unlinked(Record):
     modified_ns: int
     attributes: tuple[Attribute, ...] = ()
     created: tuple[str, ...] = ()  # how O_TMPFILE opened it: it never had a name
+    inode_flags: tuple[str, ...] = ()
+    project: int = 0  # whose quota it counts against, where it has such flags: both are set by one call
 
 
 def _way_in(ev: InodeEvidence) -> bytes:
@@ -177,22 +185,24 @@ def refuse(ev: InodeEvidence, kernel: Probes) -> Iterator[Verdict]:
         yield Loss(
             "fd.unlinked", ev.id, f"{files.shown(ev.link)} will be shown as {files.shown(_path(ev))} (deleted)", "another file has its name"
         )
-    for file in ev.files:
-        if file.flags & files.PATH:
-            continue
-        try:
-            flags = int.from_bytes(file.borrowed.ioctl_bytes(FS_IOC_GETFLAGS, bytes(8)), "little")
-        except OSError:
-            break  # a filesystem without such flags
-        if flags & FORBIDDING:
-            yield Refusal(
-                "fd.unlinked.attributes",
-                f"{what}, which has file attributes {flags & FORBIDDING:#x}",
-                where,
-                "it is immutable, append-only, encrypted or sealed by fs-verity; ioctl_iflags(2)",
-                "take them off (chattr(1)) and retry",
-            )
-        break
+    forbidding = int.from_bytes(_ioctl(ev, FS_IOC_GETFLAGS, 8), "little") & FORBIDDING
+    if forbidding:
+        yield Refusal(
+            "fd.unlinked.attributes",
+            f"{what}, which has file attributes {forbidding:#x}",
+            where,
+            "it is immutable, append-only, encrypted or sealed by fs-verity; ioctl_iflags(2)",
+            "take them off (chattr(1)) and retry",
+        )
+
+
+def _ioctl(ev: InodeEvidence, request: int, size: int) -> bytes:
+    # what it writes; zeros on a filesystem without such flags, and where no descriptor can be asked
+    file = next((f for f in ev.files if not f.flags & files.PATH), None)
+    try:
+        return bytes(size) if file is None else file.borrowed.ioctl_bytes(request, bytes(size))
+    except OSError:
+        return bytes(size)
 
 
 def dump(ev: InodeEvidence) -> Unlinked:
@@ -204,7 +214,21 @@ def dump(ev: InodeEvidence) -> Unlinked:
         return Unlinked(_path(ev), size, 0o600, status.uids[3], status.gids[3], 0, 0, (), _nameless(ev))
     uid, gid = files.owner(_process(ev), st)
     attributes = tuple(Attribute(os.fsencode(name), os.getxattr(way, name)) for name in sorted(_attributes(way)))
-    return Unlinked(_path(ev), st.st_size, st.st_mode & 0o7777, uid, gid, st.st_atime_ns, st.st_mtime_ns, attributes, _nameless(ev))
+    bits, project = FSXATTR.unpack(_ioctl(ev, FS_IOC_FSGETXATTR, FSXATTR.size))
+    common = flags.names("inode", bits & SETTABLE)
+    return Unlinked(
+        _path(ev),
+        st.st_size,
+        st.st_mode & 0o7777,
+        uid,
+        gid,
+        st.st_atime_ns,
+        st.st_mtime_ns,
+        attributes,
+        _nameless(ev),
+        common,
+        project if common else 0,
+    )
 
 
 def _attributes(way: bytes) -> list[str]:
@@ -253,6 +277,8 @@ def restore(rec: Unlinked, steps: Steps) -> None:
     slot = last.slot(me)
     for a in rec.attributes:  # writing would take capabilities of a file away
         last.call("fsetxattr", slot, a.name + b"\0", a.value, len(a.value), 0)
+    if rec.inode_flags:  # what else chattr(1) sets stays as the filesystem made it
+        last.call("ioctl", slot, FS_IOC_FSSETXATTR, Block(FSXATTR.pack(flags.bits("inode", rec.inode_flags), rec.project)))
     last.call("utimensat", slot, 0, files.timespec(rec.accessed_ns) + files.timespec(rec.modified_ns), 0)
     if not rec.created:
         last.call("unlink", rec.path + b"\0")
@@ -268,6 +294,6 @@ KIND = Kind(
     record=Unlinked,
     subject="inode",
     claims=True,
-    watches=(Struct("inode"), Struct("file")),
+    watches=(Struct("inode"), Struct("file"), FlagSet("inode")),
     verbs=verbs(__name__),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,26 @@ def test_what_is_made_again_is_what_was_dumped(fds: list[int], seals: int | None
     assert record(fds[1]) == rec
     assert (rec.name, rec.size, rec.mode) == (b"a name (deleted)", 12345, 0o600)
     assert os.readlink(f"/proc/self/fd/{fds[1]}") == "/memfd:a name (deleted) (deleted)"
+
+
+@pytest.mark.parametrize(("size", "reserved"), [(16 * 4096, 16 * 4096), (10, 16 * 4096), (0, 8192)])
+def test_memory_reserved_for_all_of_it_is_reserved_again(fds: list[int], size: int, reserved: int) -> None:
+    fds.append(os.memfd_create("x"))
+    os.pwrite(fds[0], b"data"[:size], 0)
+    os.truncate(fds[0], size)
+    ctypes.CDLL(None).fallocate(fds[0], 1, ctypes.c_long(0), ctypes.c_long(reserved))
+    rec = record(fds[0])
+    assert rec.reserved == reserved
+    fds.append(restored(rec))
+    assert os.fstat(fds[1]).st_blocks == os.fstat(fds[0]).st_blocks
+
+
+@pytest.mark.parametrize("written", [0, 4096, 3 * 4096])
+def test_memory_that_is_reserved_for_data_alone_is_not_recorded(fds: list[int], written: int) -> None:
+    fds.append(os.memfd_create("x"))
+    os.truncate(fds[0], 3 * 4096)
+    os.pwrite(fds[0], bytes(written), 0)
+    assert record(fds[0]).reserved == 0
 
 
 def test_extended_attributes_and_both_times_come_back(fds: list[int]) -> None:

@@ -59,6 +59,18 @@ def test_who_is_signalled_comes_back(pair: tuple[int, int], sort: int, word: str
     assert native.records(KIND, writer) == [rec.replace(flags=())]
 
 
+@pytest.mark.parametrize(("sort", "word"), [(1, "process"), (2, "group")])
+def test_an_owner_that_has_ended_comes_back_as_such(pair: tuple[int, int], sort: int, word: str) -> None:
+    reader, writer = pair
+    ended = os.posix_spawnp("true", ["true"], {}, setpgroup=0)
+    fcntl.fcntl(reader, F_SETOWN_EX, struct.pack("ii", sort, ended))
+    os.waitpid(ended, 0)
+    [rec] = native.records(KIND, reader)
+    assert (detected(reader), rec) == (True, Owner(word, NsPid(0)))
+    native.restored(KIND, [rec], before={ObjectId("file:0"): writer})
+    assert fcntl.fcntl(writer, 16, bytes(8)) == fcntl.fcntl(reader, 16, bytes(8)) == struct.pack("ii", sort, 0)
+
+
 def test_o_async_comes_back_with_the_other_flags(pair: tuple[int, int]) -> None:
     reader = pair[0]
     os.set_blocking(reader, False)

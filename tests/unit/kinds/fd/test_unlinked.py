@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,26 @@ def test_a_removed_file_comes_back_without_a_name(fds: list[int], path: str) -> 
     assert record(fds[1]) == rec
     assert os.readlink(f"/proc/self/fd/{fds[1]}") == path + " (deleted)"
     assert os.listdir(os.path.dirname(path)) == []
+
+
+@pytest.mark.parametrize("bits", [0x80, 0x40, 0xC8])  # FS_NOATIME_FL, FS_NODUMP_FL, all that are carried
+def test_attributes_that_do_not_forbid_it_come_back(fds: list[int], path: str, bits: int) -> None:
+    fds.append(os.open(path, os.O_RDWR))
+    plain = attributes(fds[0])
+    try:
+        fcntl.ioctl(fds[0], 0x40086602, (plain | bits).to_bytes(8, "little"))
+    except OSError:
+        pytest.skip("machine cannot: the test's folder is on a filesystem without these attributes")
+    os.unlink(path)
+    assert verdicts(fds[0]) == []
+    rec = record(fds[0])
+    fds.append(restored(rec).files[ID])
+    assert attributes(fds[1]) == attributes(fds[0]) == plain | bits
+    assert record(fds[1]) == rec
+
+
+def attributes(fd: int) -> int:
+    return int.from_bytes(fcntl.ioctl(fd, 0x80086601, bytes(8)), "little")
 
 
 def test_its_name_is_told_to_be_removed_where_the_restore_fails(fds: list[int], path: str) -> None:
