@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     Look = dict[str, Sight]
 
+_DELAYED_S = 0.05  # an acknowledgement that TCP may delay comes in this time: include/net/tcp.h TCP_ATO_MIN
 _CONTROLS = 64
 _AUTOGROUP = re.compile(rb"autogroup-\d+")  # every session has one of its own, with a number
 _LOWEST, _HIGHEST = 1 << 32, 1 << 47  # a result between these is an address that the kernel chose, for a process of its own layout
@@ -210,7 +211,7 @@ class Rounds:
             self._make(twin, before)
             self._get(twin, get)
             look = self.look(twin)
-            time.sleep(took_ns / 1e9)
+            time.sleep(took_ns / 1e9 + _DELAYED_S)
             return frozenset(p.path for p in self.judge.differences(look, self.look(twin)))
 
     def _refused(
@@ -222,6 +223,7 @@ class Rounds:
             subject.settle()
             changed = [p for p in self.judge.differences(look, self.look(subject)) if p.oracle != "memory"]
             if changed:
+                subject.end()  # the twin wants the same ports and paths
                 alive = self._by_itself(before, get, time.monotonic_ns() - since)
                 changed = [p for p in changed if p.path not in alive]
         except (OSError, HoldfastError) as error:
