@@ -241,9 +241,9 @@ class Subject:
         Raises:  target_changed.*: one is gone or runs on
         """
         for pid in self.tasks().values():
-            if _state(pid) == "Z" and pid != self.pid:
-                continue
             for tid in map(int, os.listdir(f"/proc/{pid}/task")):
+                if tid != self.pid and _state(tid) == "Z":
+                    continue
                 inside = NUMBERS[self.blocked[tid][0].call] if tid in self.blocked else _PAUSE
                 _until(lambda t=tid, n=inside: _inside(t, n) or _inside(t, _PAUSE) or _state(t) in "TtZ", tid, "does not sleep", patience_s)  # type: ignore[misc]
 

@@ -56,6 +56,8 @@ class Settings(Record):
     input_speed: int  # baud
     output_speed: int
     discipline: int  # 0: N_TTY
+    output_by_number: bool = False  # BOTHER, although the speed has a name
+    input_by_number: bool = False
 
 
 def names(table: Mapping[str, int], bits: int) -> tuple[str, ...]:
@@ -98,20 +100,24 @@ def settings(raw: bytes) -> Settings:
         word[4],
         word[5],
         raw[16],
+        word[2] & CBAUD & 0xFFFF == BOTHER & 0xFFFF and str(word[5]) in SPEEDS,
+        word[2] >> 16 & CBAUD >> 16 == BOTHER >> 16 and str(word[4]) in SPEEDS,
     )
 
 
 def termios2(rec: Settings) -> bytes:
     """A struct termios2 for TCSETS2, with the speeds in full."""
-    speed = _code(rec.output_speed) | (_code(rec.input_speed) << 16 if rec.input_speed != rec.output_speed else 0)
+    speed = _code(rec.output_speed, rec.output_by_number)
+    if rec.input_speed != rec.output_speed or rec.input_by_number:
+        speed |= _code(rec.input_speed, rec.input_by_number) << 16
     words = (bits(IFLAG, rec.input), bits(OFLAG, rec.output), bits(CFLAG, rec.control) | speed, bits(LFLAG, rec.local))
     head = b"".join(w.to_bytes(4, "little") for w in words) + bytes((rec.discipline,)) + bytes(rec.characters)
     return head + rec.input_speed.to_bytes(4, "little") + rec.output_speed.to_bytes(4, "little")
 
 
-def _code(speed: int) -> int:
+def _code(speed: int, by_number: bool) -> int:
     # Bxxx where there is one, so that programs of the old interface see it, else BOTHER
-    if str(speed) not in SPEEDS:
+    if by_number or str(speed) not in SPEEDS:
         return BOTHER & 0xFFFF
     at = SPEEDS.index(str(speed))
     return at if at < 16 else 0x1000 + at - 15

@@ -31,6 +31,19 @@ def test_the_kernels_defaults_by_name(master: int) -> None:
     os.close(master)
 
 
+@pytest.mark.parametrize("code", [0x1000, 0x1000 << 16, 0x1000 | 0x1000 << 16, 0x1000 | 9 << 16])
+def test_a_speed_that_has_a_name_and_was_set_by_number_stays_so(master: int, code: int) -> None:
+    raw = bytearray(read(master))
+    struct.pack_into("<I", raw, 8, struct.unpack_from("<I", raw, 8)[0] & ~terminals.CBAUD | code | (0 if code & 0x1000 else 13))
+    struct.pack_into("<II", raw, 36, 50 if code >> 16 == 0x1000 else 300, 9600)
+    fcntl.ioctl(master, terminals.TCSETS2, bytes(raw))
+    seen = read(master)
+    rec = terminals.settings(seen)
+    assert (rec.output_by_number, rec.input_by_number) == (bool(code & 0x1000), code >> 16 == 0x1000)
+    assert terminals.termios2(rec) == seen
+    os.close(master)
+
+
 @pytest.mark.parametrize(
     ("at", "value"),
     [

@@ -20,11 +20,13 @@ HEADERS = ("asm-generic/termbits.h", "asm-generic/termbits-common.h", "asm/termb
 MASTER = "master = openat(AT_FDCWD, b'/dev/ptmx\\0', O_RDWR|O_NOCTTY|O_NONBLOCK, 0) ; ioctl($master, TIOCSPTLCK, {<4:0>})"
 PAIR = f"{MASTER} ; slave = ioctl($master, TIOCGPTPEER, O_RDWR|O_NOCTTY|O_NONBLOCK)"
 LOOK = "ioctl($slave, TCGETS2, [44]) ; ioctl($slave, TIOCGWINSZ, [8]) ; ioctl($slave, TIOCGETD, [4])"
-# how a pair goes on: what each side reads of what the other wrote
+# how a pair goes on: what each side reads of what the other wrote. What was written is on its way for a moment: a read or poll that
+# finds nothing waits for it (n_tty_read, n_tty_poll), one that finds a part does not
 TALKS = (
     "write($master, b'a\\x03b\\r\\n\\x7fc\\x15d\\x04e\\x16f\\xe4\\n', 17) ; read($slave, [64], 64) ; read($slave, [64], 64)"
-    " ; write($slave, b'u\\nv\\tw\\r\\n', 7) ; read($master, [128], 128) ; read($master, [128], 128)"
+    " ; read($master, [128], 128) ; write($slave, b'u\\nv\\tw\\r\\n', 7) ; read($master, [128], 128) ; read($master, [128], 128)"
 )
+ARRIVED = "ppoll({$slave:4, <2:1> <2:0>, $master:4, <2:1> <2:0>}, 2, {<8:0> <8:0>}, 0, 0)"
 # The words of struct termios2 (a terminal begins as tty_std_termios has it): which names belong to which of them.
 DEFAULTS = ("ICRNL|IXON", "OPOST|ONLCR", "B38400|CS8|CREAD|HUPCL", "ISIG|ICANON|ECHO|ECHOE|ECHOK|ECHOCTL|ECHOKE|IEXTEN")
 FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -271,7 +273,7 @@ def _sessions() -> Iterator[Row]:
 
 
 def _queues() -> Iterator[Row]:
-    look = "ioctl($slave, FIONREAD, [4]) ; ioctl($slave, TIOCOUTQ, [4]) ; ioctl($master, FIONREAD, [4])"
+    look = f"{ARRIVED} ; ioctl($slave, FIONREAD, [4]) ; ioctl($slave, TIOCOUTQ, [4]) ; ioctl($master, FIONREAD, [4])"
     reads = "read($slave, [64], 64) ; read($slave, [64], 64) ; read($master, [64], 64) ; read($master, [64], 64)"
     for name, text in {
         "line": "a line\\n",

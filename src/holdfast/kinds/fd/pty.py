@@ -48,7 +48,7 @@ class Pty(Record):
     height: int = field(default=0, unit="pixels")
     locked: bool = False  # TIOCSPTLCK: the slave cannot be opened
     packets: bool = False  # TIOCPKT
-    exclusive: bool = False  # TIOCEXCL
+    exclusive: bool = False  # TIOCEXCL, of this end: every open file of a slave says so
     slave_closed: bool = False  # nobody has the slave open any more
     uid: int = 0
     gid: int = 0
@@ -166,9 +166,9 @@ def dump(ev: FileEvidence) -> Pty:
     which = terminals.end(ev)
     assert which is not None
     sort, index = which
-    if sort == "slave":
-        return Pty(index, sort, ev.link, files.names(ev.flags))
     b = ev.borrowed
+    if sort == "slave":
+        return Pty(index, sort, ev.link, files.names(ev.flags), exclusive=b.ioctl_int(TIOCGEXCL) != 0)
     size = b.ioctl_bytes(TIOCGWINSZ, bytes(8))
     rows, columns, width, height = (int.from_bytes(size[i : i + 2], "little") for i in (0, 2, 4, 6))
     st = files.tree_stat(ev.process, _slave_path(index))
@@ -241,6 +241,14 @@ def restore(rec: Pty, steps: Steps) -> None:
             else:  # the kernel sets O_LARGEFILE in every open: this one was opened through its master, as openpty(3) does
                 fd = again.call("ioctl", again.slot(of[mate.record.number]), TIOCGPTPEER, flags)  # O_CLOEXEC would stay with the file
             again.opened(fd, mate.id)
+    for mate in steps.mates:
+        if mate.record.end == "slave" and mate.record.exclusive:
+            # when every slave of it is open
+            holder, number = steps.holders(mate.id)[0]
+            same = [m for m in steps.mates if m.record.end == "slave" and m.record.number == mate.record.number]
+            open_everywhere = {steps.key("fds", p) for m in same for p, _ in steps.holders(m.id)}
+            late = steps.part(task=holder, needs=("mm", *sorted(open_everywhere)))
+            late.call("ioctl", number, TIOCEXCL, 0)
 
 
 def _open_by_number(part: Part, masters: Sequence[Entry]) -> None:

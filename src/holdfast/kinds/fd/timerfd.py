@@ -2,7 +2,8 @@
 
 Carries:  clock, what is left or, for a timer set to a point in time, that point; interval, expirations not yet read, settings, flags.
 Loses:    the point in time to within the time that reading two clocks takes. A timer set to a point in time goes by the clock that the
-          restored process sees.
+          restored process sees. That nobody has asked for the expirations of a periodic timer yet, so that /proc/PID/fdinfo counts only
+          the first: a read gives the same.
 Sources:  timerfd_create(2), proc_pid_fdinfo(5), Linux fs/timerfd.c.
 """
 

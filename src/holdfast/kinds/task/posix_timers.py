@@ -3,8 +3,8 @@
 Carries:  each timer's id, clock, signal, value, target thread, what remains, interval; a signal that a timer sent between the stop and
           the look.
 Loses:    the time from the stop to the restore: a timer goes on with what remained; that a timer was set for an absolute time (setting
-          the clock will not move it); the overrun count of the last signal taken; the id that the next timer would have got, also of a
-          process without timers.
+          the clock will not move it); the overrun count of the last signal taken, and of one that waits (told); the id that the next
+          timer would have got, also of a process without timers.
 Sources:  timer_create(2), timer_settime(2), proc_pid_timers(5), prctl(2) PR_TIMER_CREATE_RESTORE_IDS, Linux kernel/time/posix-timers.c.
 """
 
@@ -16,7 +16,7 @@ from holdfast.errors import TargetChanged
 from holdfast.kernel.procfs.status import parse_status
 from holdfast.kernel.procfs.timers import parse_timers
 from holdfast.kinds import tasks
-from holdfast.kinds.contract import Claim, Difference, Kind, Refusal, Struct, Unchecked, verbs
+from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, Struct, Unchecked, verbs
 from holdfast.model.ids import NsPid, ObjectId
 from holdfast.model.record import Record, field
 from holdfast.prog.call import Out, Program, Word
@@ -102,6 +102,24 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
                 "timer_create(2); the timer could not be made again",
                 "delete the timer and retry",
             )
+        elif _waits(ev, timer):
+            yield Loss(
+                "task.posix_timers",
+                ev.id,
+                f"the signal of timer {timer.id} waits to be taken: if it repeats, how often it has run out since is counted anew",
+                "no interface reads the count before the signal is taken; timer_getoverrun(2)",
+            )
+
+
+# Whether a signal with the timer's number waits where it would be.
+def _waits(ev: ProcessEvidence, timer: PosixTimer) -> bool:
+    if timer.notify & ~SIGEV_THREAD_ID == SIGEV_NONE:
+        return False
+    if timer.notify & SIGEV_THREAD_ID:
+        waiting = next((t.status.pending for t in ev.threads if int(t.tid) == timer.target), 0)
+    else:
+        waiting = ev.status.shared_pending
+    return bool(waiting >> (timer.signal - 1) & 1)
 
 
 def _not_carried(ev: ProcessEvidence, timer: PosixTimer, tids: dict[int, int]) -> str:

@@ -120,3 +120,23 @@ def test_a_terminal_of_others_becomes_the_restorers_where_the_caller_says_so(tmp
         os.dup2(ours, 0)
         for fd in (*old, *new, ours):
             os.close(fd)
+
+
+def test_an_exclusive_slave_and_speeds_by_number_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        PAIR
+        + """
+m, s, n = pair()
+again = os.open("/dev/pts/%d" % n, os.O_RDWR | os.O_NOCTTY)
+fcntl.ioctl(s, 0x540C, 0)                                 # TIOCEXCL
+raw = bytearray(fcntl.ioctl(s, 0x802C542A, bytes(44)))    # TCGETS2
+struct.pack_into("<I", raw, 8, struct.unpack_from("<I", raw, 8)[0] & ~0x100F | 0x1000)
+struct.pack_into("<II", raw, 36, 50, 50)
+fcntl.ioctl(s, 0x402C542B, bytes(raw))
+pause()
+say([int.from_bytes(fcntl.ioctl(fd, 0x80045440, bytes(4)), "little") for fd in (m, s, again)])
+say(fcntl.ioctl(s, 0x802C542A, bytes(44)) == raw)
+""",
+    )
+    assert trip.said == trip.control == [[0, 1, 1], True]

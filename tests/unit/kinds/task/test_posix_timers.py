@@ -76,6 +76,13 @@ def test_what_cannot_be_made_again_is_refused(block: bytes) -> None:
     assert captured.verdicts(KIND, process(block)) == ["task.posix_timer"]
 
 
+@pytest.mark.parametrize(("key", "signal", "told"), [("ShdPnd", 34, True), ("ShdPnd", 35, False), ("SigPnd", 34, False)])
+def test_the_count_of_a_signal_that_waits_is_told(key: str, signal: int, told: bool) -> None:
+    status = captured.line(captured.STATUS, key, f"{1 << signal - 1:016x}")
+    ev = captured.process({"timers": TEXT, "status": status}, threads=[(413, {})])
+    assert captured.verdicts(KIND, ev) == ["Loss"] * told
+
+
 @pytest.mark.parametrize(("task", "thread"), [(412, False), (413, True), (412, True)])
 def test_cpu_clocks_of_the_process_and_of_its_threads_are_carried(task: int, thread: bool) -> None:
     clock = ~task << 3 | 2 | (4 if thread else 0)
