@@ -52,7 +52,6 @@ class Bystander:
             "Uid",
             "Gid",
             "NStgid",
-            "SigQ",
             "SigPnd",
             "ShdPnd",
             "SigBlk",

@@ -57,7 +57,8 @@ def test_as_a_refusal_of_the_whole_tree(tmp_path: Path) -> None:
         assert child.stdout.readline() == b"ready\n"
         refusals = at_dump.refusals(os.getpid(), "6.18", store)
         child.communicate()
-    assert [(r.code, r.where, r.why) for r in refusals] == [
+    others = f"pid {os.getpid()}: "  # another test may have left an epoll to the garbage collector
+    assert [(r.code, r.where, r.why) for r in refusals if not r.where.startswith(others)] == [
         ("tags.discovered", f"pid {child.pid}: fd:anon_inode:[eventpoll]", "hunt.lost fd.epoll edges; reproduce it: epoll_create1(0)")
     ]
     assert at_dump.refusals(os.getpid(), "6.18", str(tmp_path / "none")) == []

@@ -34,7 +34,7 @@ def test_recipes_are_sorted_and_each_is_there_once(table: list[Recipe]) -> None:
 
 def test_each_make_is_tried_once_without_a_state(table: list[Recipe]) -> None:
     make, other = (Line("socket", (2, 1, 0)),), (Line("socket", (2, 2, 0)),)
-    table += [one(f"setsockopt/{name}=1", number=n).replace(make=lines) for n, (name, lines) in enumerate([
+    table += [one(f"setsockopt/{name}=1", number=n).replace(make=lines, state=(Line("getpid", (n,)),)) for n, (name, lines) in enumerate([
         ("udp.B", other), ("tcp.B", make), ("tcp.A", make), ("nothing.A", ()),
     ])]  # fmt: skip
     found = registry.all_recipes(NOTHING, lambda lines, get: None, ["made"])
