@@ -13,6 +13,7 @@ from holdfast.engine import faults
 from holdfast.engine.births import PATIENCE_S, Births
 from holdfast.engine.collect import stopped_tree
 from holdfast.engine.fill import Filler
+from holdfast.engine.inside import size_of
 from holdfast.errors import InternalError, KernelLacks
 from holdfast.kernel.procfs.maps import parse_maps
 from holdfast.kernel.source import Live
@@ -470,9 +471,11 @@ def rewound(regs: Registers) -> Registers:
 
 def part_size(part: PlannedPart) -> int:
     """An upper bound of a part's bytes in a program."""
-    from holdfast.engine.inside import size_of  # both rooms' word for the same bound
-
-    return size_of(part.calls)
+    calls, size = part.sized
+    if not size or calls != len(part.calls):
+        size = size_of(part.calls)
+        part.sized = (len(part.calls), size)
+    return size
 
 
 def _explain(error: CallFailed, parts: list[PlannedPart]) -> KernelLacks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.errors import InternalError, Refused
 from holdfast.kinds.evidence import FileEvidence, InodeEvidence, ProcessEvidence, ThreadEvidence, VmaEvidence
 from holdfast.model.ids import Pid
-from holdfast.prog.call import Call, Program
+from holdfast.prog.call import At, Block, Call, Out, Program, Struct
 from holdfast.prog.lower import ROW_SIZE
 from holdfast.tracee import gadget
 from holdfast.tracee.guard import Guard
@@ -130,6 +130,7 @@ class Inside:
         while queue:
             taken: dict[int, tuple[ThreadEvidence, Program, list[Any]]] = {}
             used: dict[int, int] = {}
+            needed: dict[int, int] = {}
             left = []
             for item in queue:
                 who, asked = item[1], item[3]
@@ -142,6 +143,7 @@ class Inside:
                     left.append(item)
                     continue
                 used[pid] = used.get(pid, 0) + cost
+                needed[who.tid] = needed.get(who.tid, 0) + cost
                 slot = taken.setdefault(who.tid, (who, Program(), []))
                 slot[1].extend(asked)
                 slot[2].append(item)
@@ -149,7 +151,7 @@ class Inside:
             for who, joined, _ in taken.values():
                 offset = offsets.get(who.process.pid, 0)
                 self.hand(who).start(joined, offset)
-                offsets[who.process.pid] = offset + (size_of(joined) + 63) // 64 * 64
+                offsets[who.process.pid] = offset + (needed[who.tid] + 63) // 64 * 64
             for who, _, items in taken.values():
                 answers = self.hand(who).finish()
                 out += [(i, t, g, answers) for i, t, g, _ in items]
@@ -159,35 +161,37 @@ class Inside:
 
 def size_of(program: Program) -> int:
     """An upper bound of a lowered program's size, in bytes."""
-    total = ROW_SIZE + 64
-    seen: set[int] = set()
+    return _rows(program, set())
 
-    def data(arg: object) -> int:
-        if isinstance(arg, bytes):
-            return len(arg) + 8
-        if id(arg) in seen:
-            return 0
-        seen.add(id(arg))
-        if hasattr(arg, "size"):
-            return int(arg.size) + 8
-        if hasattr(arg, "data"):
-            return len(arg.data) + 8
-        if hasattr(arg, "parts"):
-            return sum(8 + data(p) for p in arg.parts) + 8
-        if hasattr(arg, "of"):
-            return data(arg.of)
-        if hasattr(arg, "out"):
-            return data(arg.out)
-        return 0
 
+def _rows(program: Program, seen: set[int]) -> int:
+    total = ROW_SIZE * (len(program.calls) + 1) + 64 + PAGE // 64
     for call in program.calls:
-        total += ROW_SIZE
         for arg in call.args:
-            if not isinstance(arg, int | Call):  # a number, or the result of a call before
-                total += data(arg)
+            kind = type(arg)
+            if kind is bytes:
+                total += len(arg) + 8  # type: ignore[arg-type]
+            elif kind is not int and kind is not Call and not isinstance(arg, int):  # a number, or the result of a call before
+                total += _data(arg, seen)
         if call.child is not None:
-            total += size_of(call.child)
-    return total + PAGE // 64
+            total += _rows(call.child, seen)
+    return total
+
+
+# What an argument adds to the data of a program; each object lies there once.
+def _data(arg: Any, seen: set[int]) -> int:
+    if isinstance(arg, bytes):
+        return len(arg) + 8
+    if id(arg) in seen:
+        return 0
+    seen.add(id(arg))
+    if isinstance(arg, Out):
+        return arg.size + 8
+    if isinstance(arg, Block):
+        return len(arg.data) + 8
+    if isinstance(arg, Struct):
+        return sum(8 + _data(part, seen) for part in arg.parts) + 8
+    return _data(arg.of if isinstance(arg, At) else arg.out, seen)
 
 
 def _thread_of(subject: Subject) -> ThreadEvidence:

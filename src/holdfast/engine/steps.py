@@ -40,6 +40,7 @@ class PlannedPart(Part):
         "opened_paths",
         "patient",
         "proc_writes",
+        "sized",
         "subject",
         "task",
     )
@@ -49,6 +50,7 @@ class PlannedPart(Part):
         self.needs, self.gives, self.ends = needs, gives, ends
         self.birth = self.patient = False
         self.calls = Program()
+        self.sized = (0, 0)  # how many calls it had when its size was worked out, and that
         self.proc_writes: list[tuple[str, bytes, int | None, bool]] = []
         self.made_paths: list[tuple[int, bytes]] = []  # after how many calls the name is there
         self.opened_paths: list[bytes] = []
