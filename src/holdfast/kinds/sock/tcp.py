@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from stat import S_IMODE
 
-from holdfast.kinds import files, multicast, socket_options, sockets
+from holdfast.kinds import files, multicast, ports, socket_options, sockets
 from holdfast.kinds.contract import Claim, Kind, Link, Loss, Refusal, Struct, compare_fields, verbs
 from holdfast.kinds.multicast import Membership  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
@@ -130,6 +130,8 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             yield _unread(ev)
     elif waiting:
         yield _pending(ev, waiting)
+    if state in ("closed", "listening"):
+        yield from ports.verdicts(ev, "sock.tcp", _local(ev).port, _bound)
     if state == "listening":
         yield from _keys(ev)
     if _authenticates(ev):
@@ -140,6 +142,11 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "keys and their counters are not carried; Linux Documentation/networking/tcp_ao.rst",
             "remove the keys and retry",
         )
+
+
+def _bound(ev: FileEvidence) -> ports.Bound | None:
+    state = _state(ev, _info(ev)[0])
+    return ports.Bound(_local(ev).host, state == "listening") if state in ("closed", "listening") else None
 
 
 def _connection(ev: FileEvidence, raw: int) -> Verdict:

@@ -16,7 +16,7 @@ from errno import ENOTCONN
 from stat import S_IMODE
 
 from holdfast.errors import KernelLacks
-from holdfast.kinds import files, multicast, socket_options, sockets
+from holdfast.kinds import files, multicast, ports, socket_options, sockets
 from holdfast.kinds.contract import Claim, Kind, Link, Refusal, Struct, Unchecked, compare_fields, verbs
 from holdfast.kinds.multicast import Membership  # noqa: TC001 - image.schema finds a field's class by its name here
 from holdfast.kinds.socket_options import Option  # noqa: TC001 - image.schema finds a field's class by its name here
@@ -98,8 +98,17 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "switch it off",
         )
     yield from multicast.verdicts(ev, "sock.udp")
+    yield from ports.verdicts(ev, "sock.udp", sockets.address(ev.borrowed.sockname()).port, _bound)
     yield from _leases(ev)
     yield from _listing(ev)
+
+
+def _bound(ev: FileEvidence) -> ports.Bound:
+    local = sockets.address(ev.borrowed.sockname())
+    if _remote(ev) is not None and len(local.host) == 16:
+        only = sockets.number(ev.borrowed.getsockopt(ports.IPPROTO_IPV6, ports.IPV6_V6ONLY))
+        return ports.Bound(local.host if only or local.host.startswith(MAPPED) else bytes(16))  # as _chosen
+    return ports.Bound(local.host)
 
 
 def _no(ev: FileEvidence, code: str, what: str, why: str, do: str) -> Refusal:

@@ -102,6 +102,56 @@ def test_a_listener_that_delays_acknowledgements_still_does(pool: list[Socket]) 
     assert again(pool, sock).getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 0
 
 
+def share(pool: list[Socket], option: int, kind: int = socket.SOCK_STREAM) -> tuple[Socket, Socket]:
+    """Two sockets that an option let bind to one port."""
+    one, two = (socket.socket(socket.AF_INET, kind) for _ in range(2))
+    pool += [one, two]
+    for sock in (one, two):
+        sock.setsockopt(socket.SOL_SOCKET, option, 1)
+    one.bind(("127.0.0.1", 0))
+    two.bind(one.getsockname())
+    return one, two
+
+
+def test_sockets_that_could_not_be_bound_to_their_port_again_are_refused(pool: list[Socket]) -> None:
+    one, two = share(pool, socket.SO_REUSEADDR)
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == []
+    one.listen(1)
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == ["sock.tcp.shared"] * 2
+    assert native.verdicts(KIND, one.fileno()) == []
+
+
+def test_listeners_that_share_a_port_are_carried_while_both_say_so(pool: list[Socket]) -> None:
+    one, two = share(pool, socket.SO_REUSEPORT)
+    one.listen(1)
+    two.listen(1)
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == []
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == ["sock.tcp.shared"] * 2
+
+
+def test_an_end_that_is_over_does_not_hold_its_listeners_port(pool: list[Socket]) -> None:
+    server = listener(pool)
+    client = made(pool)
+    client.connect(server.getsockname())
+    end, _ = server.accept()
+    pool.append(end)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    with pytest.raises(ConnectionResetError):
+        end.recv(1)
+    assert end.getsockname() == server.getsockname()
+    assert native.verdicts(KIND, server.fileno(), end.fileno()) == ["Loss"]
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_one_port_of_both_families_is_no_share(pool: list[Socket], only: int) -> None:
+    four, six = listener(pool), made(pool, socket.AF_INET6)
+    six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    six.bind(("::" if only else "::1", four.getsockname()[1]))
+    assert native.verdicts(KIND, four.fileno(), six.fileno()) == []
+
+
 @pytest.mark.parametrize("only", [0, 1])
 def test_a_listener_for_both_families_or_one_comes_back(pool: list[Socket], only: int) -> None:
     sock = made(pool, socket.AF_INET6)

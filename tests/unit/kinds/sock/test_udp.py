@@ -80,6 +80,17 @@ def test_a_connected_socket_comes_back_with_both_ends(pool: list[Socket]) -> Non
     assert after.recv(9) == b"x"
 
 
+def test_sockets_that_share_a_port_are_carried_while_both_say_so(pool: list[Socket]) -> None:
+    one, two = made(pool), made(pool)
+    for sock in (one, two):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", 0))
+    two.bind(one.getsockname())
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == []
+    two.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    assert native.verdicts(KIND, one.fileno(), two.fileno()) == ["sock.udp.shared"] * 2
+
+
 def test_an_ipv6_socket_comes_back(pool: list[Socket]) -> None:
     sock = made(pool, socket.AF_INET6, "::1")
     sock.connect(("::1", 9))
