@@ -29,7 +29,8 @@ class Place(Record):
              area) empty is every link;
              `among`: both values must be one of these, `(not there)` being one; empty is any; `mask`: only these bits count, 0 is
              all; `recipe`: only recipes of these names, empty is every recipe; `when`: only what the ledger refuses in this case, empty
-             is anything; `beside`: another place, with what the path's groups caught, and the value that it must have in both looks
+             is anything; `beside`: another place, with what the path's groups caught, and a pattern for what it must
+             be in both looks
     """
 
     path: str
@@ -51,7 +52,7 @@ class Place(Record):
         if self.beside is not None:
             found = re.fullmatch(self.path, path)
             other = look.get(found.expand(self.beside[0])) if found is not None else None
-            if other is None or other.value != self.beside[1]:
+            if other is None or not re.fullmatch(self.beside[1], other.value):
                 return False
         if not self.link:
             return True
@@ -87,7 +88,8 @@ def load(ledger: str) -> tuple[Place, ...]:
                 row.get("when", ""),
                 (row["beside"][0], row["beside"][1]) if "beside" in row else None,
             )
-            re.compile(made.path), re.compile(made.link), re.compile(made.recipe), re.compile(made.when)
+            for pattern in (made.path, made.link, made.recipe, made.when, *(made.beside or ())[1:]):
+                re.compile(pattern)
         except (KeyError, IndexError, re.error) as cause:
             raise malformed(file, f"{cause} in {row}") from cause
         if made.decision not in DECISIONS or not made.why or not made.source:

@@ -79,6 +79,19 @@ def test_the_number_of_a_pipe_is_free_and_that_of_a_named_file_is_not() -> None:
     assert lost(look("/tmp/f", "1"), look("/tmp/f", "2")) == ["inode.i_ino"]
 
 
+def test_the_file_of_a_socket_may_be_another_and_no_other_file_that_has_a_name() -> None:
+    def look(mode: int, number: str) -> dict[str, Sight]:
+        return {
+            "leader.fd[3].link": Sight("proc", "fd", "link", "/tmp/s"),
+            "leader.files.fd[3].f_inode.i_mode": kernel("inode", "i_mode", str(mode), "umode_t"),
+            "leader.files.fd[3].f_inode.i_ino": kernel("inode", "i_ino", number, "long unsigned int"),
+        }
+
+    assert lost(look(0o140755, "7"), look(0o140755, "8")) == []
+    assert lost(look(0o100755, "7"), look(0o100755, "8")) == ["inode.i_ino"]
+    assert "inode.i_ino" in lost(look(0o140755, "7"), look(0o100755, "8"))
+
+
 def test_identity_may_change_and_presence_may_not() -> None:
     def look(value: str) -> dict[str, Sight]:
         return {"leader.mm.vma[0x1000].vm_file": kernel("vm_area_struct", "vm_file", value, "struct file*")}
