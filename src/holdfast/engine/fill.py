@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import _thread
 import os
-from errno import EEXIST
+from errno import EEXIST, EFAULT
 from struct import Struct as Format
 
 from holdfast.errors import HoldfastError, InternalError
@@ -132,13 +132,17 @@ class Filler:
     def process(self, owner: str, pid: int, hand: Hand) -> int:
         """Fill a process's private pages; the bytes filled.
 
-        Needs:   every area with pages is mapped writable
+        Needs:   every area with pages is mapped writable, or is private
         """
         runs = self.image.runs(ObjectId(owner))
         raw = [r for r in runs if r.encoding == "raw"]
         for run in runs:
             if run.encoding != "raw":
-                ptrace.write_memory(pid, int(run.start), self.image.read_run(run))
+                data = self.image.read_run(run)
+                try:
+                    ptrace.write_memory(pid, int(run.start), data)
+                except OSError:
+                    ptrace.force_memory(pid, int(run.start), data)
         for run in raw:
             if run.offset + run.pages * PAGE > self._mapped(run.file).size:
                 raise broken.truncated(f"pages-{run.file}", f"{owner} has pages beyond its end")
@@ -153,14 +157,31 @@ class Filler:
         for run in runs:
             size = run.pages * PAGE
             if batch and not (run.file == file and run.offset == at):
-                ptrace.transfer(pid, True, self._mapped(file).address + begin, batch)
+                self._write_batch(pid, file, begin, batch)
                 batch = []
             if not batch:
                 file, begin = run.file, run.offset
             batch.append((int(run.start), size))
             at = run.offset + size
         if batch:
+            self._write_batch(pid, file, begin, batch)
+
+    def _write_batch(self, pid: int, file: int, begin: int, batch: list[tuple[int, int]]) -> None:
+        try:
             ptrace.transfer(pid, True, self._mapped(file).address + begin, batch)
+            return
+        except OSError as e:
+            if e.errno != EFAULT:
+                raise
+        # somewhere among them is an area that was never writable, with pages that a debugger wrote: those are written as it did
+        for start, size in batch:
+            try:
+                ptrace.transfer(pid, True, self._mapped(file).address + begin, [(start, size)])
+            except OSError:
+                for at in range(0, size, CHUNK):
+                    data = os.pread(self.image.pages_fd(file), min(CHUNK, size - at), begin + at)
+                    ptrace.force_memory(pid, start + at, data)
+            begin += size
 
     def _large(self, runs: Sequence[Run], owner: str, pid: int, hand: Hand) -> list[Run]:
         # what userfaultfd can fill is filled; the rest is given back

@@ -154,9 +154,13 @@ def bits(prot: tuple[str, ...]) -> int:
 
 
 def first_protection(rec: Any, steps: Steps) -> int:
-    """The protection to map an area with: writable where its pages have to be filled in, or where it once was."""
+    """The protection to map an area with: writable where it once was.
+
+    One that never was, but has pages of its own, got them from a debugger; mapped writable it would be counted. The engine forces them in.
+    """
     prot = bits(rec.protection)
-    return prot | WRITE if "accounted" in rec.flags or steps.has_pages(steps.subject) else prot
+    once = "accounted" in rec.flags or ("no_reserve" in rec.flags and steps.has_pages(steps.subject))
+    return prot | WRITE if once else prot
 
 
 def mapped(part: Part, rec: Any) -> None:

@@ -24,7 +24,7 @@ own process implied (`mm`), or of another subject (`steps.key("fds", other_proce
 
     born   the task exists, with the stub's memory            given by the engine
     clear  the stub's own memory is gone; vdso is in place    given by the engine
-    mapped every vma is mapped, writable where it has pages   given by the vma kinds
+    mapped every vma is mapped, writable where it once was    given by the vma kinds
     filled its pages are in place                             given by the engine
     mm     its address space is the image's                   given by the engine, after all that give `sealed`
     sealed a vma has its final protection and advice          given by the vma kinds

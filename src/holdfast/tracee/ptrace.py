@@ -234,9 +234,11 @@ def force_memory(tid: int, addr: int, data: bytes) -> None:
     """
     fd = os.open(f"/proc/{tid}/mem", os.O_WRONLY | os.O_CLOEXEC)
     try:
-        os.pwrite(fd, data, addr)
+        done = os.pwrite(fd, data, addr)
     finally:
         os.close(fd)
+    if done != len(data):
+        raise OSError(14, f"writing {len(data)} bytes at {addr:#x} of task {tid}: only {done} could be written")
 
 
 def transfer(tid: int, into_task: bool, local: int, ranges: list[tuple[int, int]]) -> None:

@@ -251,6 +251,24 @@ def test_pages_of_a_private_file_mapping_that_were_changed_survive(tmp_path: Pat
     assert trip.said[2] == "page 000000page 000001page 000002page 000003"
 
 
+@pytest.mark.parametrize("flags", ["2, fd=fd, offset=PAGE", "0x22"])
+def test_pages_that_a_debugger_wrote_survive(tmp_path: Path, flags: str) -> None:
+    # by FOLL_FORCE, as breakpoints are set; the area never was writable, and is not counted
+    source = f"""
+    at = area(3, prot=5, flags={flags})
+    other = area(1)
+    put(other, b"beside")
+    mem = os.open("/proc/self/mem", os.O_RDWR)
+    os.pwrite(mem, b"mine", at + PAGE)
+    os.close(mem)
+    pause()
+    say([get(at + PAGE, 11), get(other, 6), seen(at)])
+    """
+    trip = harness.roundtrip(tmp_path, memory(FILE + textwrap.dedent(source)))
+    assert trip.said == trip.control
+    assert (trip.said[0][0][:4], "ac" in trip.said[0][2][2]) == ("mine", False)
+
+
 def test_a_shared_file_mapping_still_writes_the_file(tmp_path: Path) -> None:
     source = """
     at = area(3, flags=1, fd=fd, offset=PAGE)

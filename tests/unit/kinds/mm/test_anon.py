@@ -62,11 +62,12 @@ def test_what_only_mmap_can_give_is_given_there(flags: tuple[str, ...], bits: in
 
 
 def test_pages_are_filled_in_before_the_protection_is_final() -> None:
-    rec = Anon(HERE, END, ("read",))
-    first, last = smaps.parts(KIND, rec, pages=True)
-    assert first.calls[0][3] == 3
-    assert (last.needs, last.calls) == ({"filled"}, [("mprotect", HERE, 0x3000, 1)])
-    assert [call[0] for call in smaps.calls(KIND, rec, pages=False)] == ["mmap"]
+    for flags in (("accounted",), ("no_reserve",)):
+        first, last = smaps.parts(KIND, Anon(HERE, END, ("read",), flags), pages=True)
+        assert first.calls[0][3] == 3
+        assert (last.needs, last.calls) == ({"filled"}, [("mprotect", HERE, 0x3000, 1)])
+    for pages in (False, True):  # one that never was writable, whoever wrote its pages
+        assert [(call[0], call[3]) for call in smaps.calls(KIND, Anon(HERE, END, ("read",)), pages=pages)] == [("mmap", 1)]
 
 
 def test_an_empty_area_that_is_counted_has_had_a_page() -> None:

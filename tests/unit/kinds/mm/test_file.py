@@ -130,9 +130,14 @@ def test_a_private_mapping_opens_the_file_for_reading() -> None:
 
 
 def test_changed_pages_of_a_private_mapping_are_filled_in_before_its_protection_is_final() -> None:
-    calls = smaps.calls(KIND, PRIVATE, pages=True)
+    calls = smaps.calls(KIND, smaps.changed(PRIVATE, flags=("accounted",)), pages=True)
     assert calls[1][3] == 7
     assert calls[3:] == [("mprotect", HERE, 0x3000, 5)]
+
+
+def test_a_mapping_that_only_a_debugger_has_written_is_never_writable() -> None:
+    assert [call[3] for call in smaps.calls(KIND, PRIVATE, pages=True) if call[0] == "mmap"] == [5]
+    assert [call[0] for call in smaps.calls(KIND, PRIVATE, pages=True)] == ["openat", "mmap", "close"]
 
 
 @pytest.mark.parametrize(("writable", "mode"), [(True, O_RDWR), (False, 0)])
