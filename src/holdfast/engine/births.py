@@ -234,7 +234,7 @@ class Births:
         for name in late:
             rec = self.tree[name]
             member = next((n for n in self.hands if n.startswith("process:") and int(self.tree[n].session) == int(rec.session)), None)
-            if member is None or self.tree[member].zombie:
+            if member is None:
                 raise BadImage("tree", f"{name} is in session {int(rec.session)}, of which no other process is left", where="task.process")
             # through a middle process that ends: the child goes to whoever adopts orphans here
             by = self.hands[member]

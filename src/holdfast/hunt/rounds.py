@@ -171,6 +171,7 @@ class Rounds:
         control = self._control(base)
         with _started(self.program) as subject:
             self._make(subject, before)
+            subject.settle()  # a child that a signal ends may not have ended yet
             got = self._get(subject, recipe.get)
             subject.settle()
             look = self.look(subject)

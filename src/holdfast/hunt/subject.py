@@ -242,7 +242,7 @@ class Subject:
         """
         for pid in self.tasks().values():
             for tid in map(int, os.listdir(f"/proc/{pid}/task")):
-                if tid != self.pid and _state(tid) == "Z":
+                if (tid != self.pid and _state(tid) == "Z") or _works_for_the_kernel(tid):
                     continue
                 inside = NUMBERS[self.blocked[tid][0].call] if tid in self.blocked else _PAUSE
                 _until(lambda t=tid, n=inside: _inside(t, n) or _inside(t, _PAUSE) or _state(t) in "TtZ", tid, "does not sleep", patience_s)  # type: ignore[misc]
@@ -376,6 +376,18 @@ def _state(tid: int) -> str:
             return f.read(1024).rpartition(b")")[2].split()[0].decode()
     except OSError:
         return "X"
+
+
+_PF_IO_WORKER, _PF_USER_WORKER = 0x10, 0x4000
+
+
+def _works_for_the_kernel(tid: int) -> bool:
+    # a thread that the kernel made in the process, as io_uring does: it runs no program (include/linux/sched.h)
+    try:
+        with open(f"/proc/{tid}/stat", "rb", 0) as f:
+            return bool(int(f.read(1024).rpartition(b")")[2].split()[6]) & (_PF_IO_WORKER | _PF_USER_WORKER))
+    except OSError:
+        return False
 
 
 def _inside(tid: int, number: int) -> bool:

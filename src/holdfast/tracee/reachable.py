@@ -1,9 +1,10 @@
-"""Whether a stop would reach a task: not while it sleeps where only a fatal signal wakes it, as the parent of a vfork(2) does.
+"""Whether a stop would reach a task and a program could run in it.
 
-Who has seized such a task cannot let it go again: PTRACE_DETACH needs a stop, and PTRACE_INTERRUPT waits for the sleep to end. So
-this is asked before.
+Not while it sleeps where only a fatal signal wakes it, as the parent of a vfork(2) does: who has seized such a task cannot let it go
+again, because PTRACE_DETACH needs a stop and PTRACE_INTERRUPT waits for the sleep to end. And never where it is a thread that the kernel
+made in the process to work for it: it stops, but runs no program. So this is asked before.
 
-Source:  ptrace(2), "Detaching of the tracee"; vfork(2); Linux kernel/fork.c wait_for_vfork_done
+Source:  ptrace(2), "Detaching of the tracee"; vfork(2); Linux kernel/fork.c wait_for_vfork_done, create_io_thread
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ PATIENCE_S = 10.0
 VFORK_PATIENCE_S = 1.0  # the child needs the time of an execve(2)
 VFORK, CLONE, CLONE3 = 58, 56, 435
 CLONE_VFORK = 0x4000
+PF_IO_WORKER, PF_USER_WORKER = 0x10, 0x4000  # include/linux/sched.h
 
 
 def wait_until_reachable(pid: int, tid: int) -> None:
     """Return when a stop would reach a task, or when it is gone; at once as a rule.
 
     Raises:  refused.task.vfork: it waits for a child that does not go on
+             refused.task.kernel_worker: it is no thread of the program's
              target_changed.unstoppable: it sleeps uninterruptibly for 10 s
     """
     began = 0.0
-    while _sleeps(pid, tid):
+    while (seen := _stat(pid, tid))[:1] == [b"D"]:
         now = time.monotonic()
         began = began or now
         if now - began > VFORK_PATIENCE_S and _in_vfork(pid, tid):
@@ -39,6 +42,14 @@ def wait_until_reachable(pid: int, tid: int) -> None:
         if now - began > PATIENCE_S:
             raise unstoppable(tid, PATIENCE_S)
         time.sleep(0.001)
+    if len(seen) > 6 and int(seen[6]) & (PF_IO_WORKER | PF_USER_WORKER):
+        raise Refused(
+            "task.kernel_worker",
+            f"pid {pid} cannot be dumped: its thread {tid} is one in which the kernel works for it",
+            where=f"/proc/{pid}/task/{tid}/stat",
+            why="io_uring(7) and vhost make such threads; no program can run in them, and a restore cannot make them",
+            do="close the io_uring or vhost descriptor and retry",
+        )
 
 
 def unstoppable(tid: int, patience_s: float) -> TargetChanged:
@@ -52,12 +63,13 @@ def unstoppable(tid: int, patience_s: float) -> TargetChanged:
     )
 
 
-def _sleeps(pid: int, tid: int) -> bool:
+def _stat(pid: int, tid: int) -> list[bytes]:
+    # from the state on; nothing where it is gone
     try:
         with open(f"/proc/{pid}/task/{tid}/stat", "rb", 0) as f:
-            return f.read(1024).rpartition(b")")[2][:3] == b" D "
+            return f.read(1024).rpartition(b")")[2].split()
     except OSError:
-        return False
+        return []
 
 
 def _in_vfork(pid: int, tid: int) -> bool:

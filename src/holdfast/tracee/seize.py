@@ -303,24 +303,22 @@ class Held:
             fresh = [t for t in tids if t not in have]
             if not fresh:
                 break
-            got: list[Thread] = []
             for tid in fresh:
                 wait_until_reachable(pid, tid)
-                thread = self._seize(tid)
-                if thread is None:
-                    if tid == pid and _state(tid) == "Z":
+            got: list[Thread] = []
+            try:
+                for tid in fresh:
+                    thread = self._seize(tid)
+                    if thread is not None:
+                        got.append(thread)
+                    elif tid == pid and _state(tid) == "Z":
                         if len(tids) == 1:
                             return Process(pid, zombie=True)
-                        raise Refused(
-                            "task.leader_exited",
-                            f"pid {pid} cannot be dumped: its main thread has exited and others run on",
-                            where=f"/proc/{pid}/task/{pid}/stat",
-                            why="a process whose leader is a zombie cannot be made anew with clone3(2)",
-                            do="none known",
-                        )
-                    continue
-                have[tid] = thread
-                got.append(thread)
+                        raise _leader_exited(pid)
+            except Refused:
+                self._stop(got)  # only what is stopped can be let go
+                raise
+            have.update((thread.tid, thread) for thread in got)
             if not got and not have:
                 return None
             if not got:
@@ -383,6 +381,16 @@ def _reap(tid: int, leader: bool) -> None:
             raise
         if not os.WIFSTOPPED(status):
             return
+
+
+def _leader_exited(pid: int) -> Refused:
+    return Refused(
+        "task.leader_exited",
+        f"pid {pid} cannot be dumped: its main thread has exited and others run on",
+        where=f"/proc/{pid}/task/{pid}/stat",
+        why="a process whose leader is a zombie cannot be made anew with clone3(2)",
+        do="none known",
+    )
 
 
 def _refusal(tid: int, cause: OSError) -> Refused:

@@ -108,3 +108,24 @@ def test_the_parent_of_a_vfork_is_refused_by_name_and_left_alone(tmp_path: Path)
         target.kill()
         target.wait()
         os.close(os.open(fifo, os.O_RDWR))
+
+
+def test_a_thread_in_which_the_kernel_works_is_refused_by_name_and_all_are_let_go(tmp_path: Path) -> None:
+    source = "import ctypes, struct, sys, time; p = ctypes.create_string_buffer(struct.pack('<IIII', 0, 0, 2, 0) + bytes(104)); "
+    source += "print(ctypes.CDLL(None).syscall(425, 4, p), flush=True); sys.stdin.read()"  # IORING_SETUP_SQPOLL
+    target = subprocess.Popen([sys.executable, "-I", "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert target.stdout is not None
+    try:
+        if int(target.stdout.readline()) < 0:
+            pytest.skip("machine cannot: io_uring_setup is refused here")
+        with pytest.raises(Refused) as e:
+            holdfast.dump(target.pid, tmp_path / "image")
+        assert "task.kernel_worker" in [r.code for r in e.value.refusals]
+        for tid in os.listdir(f"/proc/{target.pid}/task"):
+            with open(f"/proc/{target.pid}/task/{tid}/status") as f:
+                assert "TracerPid:\t0\n" in f.read()
+        target.communicate(timeout=30)
+        assert target.returncode == 0
+    finally:
+        target.kill()
+        target.wait()

@@ -227,7 +227,7 @@ def _ttys(script: Script) -> Iterator[Row]:
         f"{PAIR} ; {MASKED} ; me = getpid()",
         "fcntl($slave, F_SETOWN, $me) ; fcntl($slave, F_SETFL, O_NONBLOCK|FASYNC)",
         "fcntl($slave, F_GETFL, 0)",
-        "write($master, b'x\\n', 2) ; rt_sigpending([8], 8)",
+        f"write($master, b'x\\n', 2) ; {ARRIVED} ; rt_sigpending([8], 8)",
     )
 
 
@@ -252,20 +252,20 @@ def _sessions() -> Iterator[Row]:
         group,
         "ioctl($slave, TIOCSPGRP, {$child:4})",
         look,
-        "write($master, b'\\x03', 1) ; rt_sigpending([8], 8) ; child: rt_sigpending([8], 8)",
+        f"write($master, b'\\x03', 1) ; {ARRIVED} ; rt_sigpending([8], 8) ; child: rt_sigpending([8], 8)",
     )
     yield Row(
         "foreground.own",
         group,
         "ioctl($slave, TIOCSPGRP, {$child:4}) ; me = getpid() ; ioctl($slave, TIOCSPGRP, {$me:4})",
         look,
-        "write($master, b'\\x03\\x1c', 2) ; rt_sigpending([8], 8) ; child: rt_sigpending([8], 8)",
+        f"write($master, b'\\x03\\x1c', 2) ; {ARRIVED} ; rt_sigpending([8], 8) ; child: rt_sigpending([8], 8)",
     )
     yield Row(
         "signal.waits",
         f"{MASKED} ; {PAIR} ; {own}",
         "write($master, b'\\x03\\x1a', 2)",
-        "rt_sigpending([8], 8)",
+        f"{ARRIVED} ; rt_sigpending([8], 8)",
         "rt_sigtimedwait({<8:-1>}, [128], {<8:0> <8:0>}, 8)",
     )
     hung = f"{MASKED} ; {PAIR} ; {own}"

@@ -170,3 +170,29 @@ os.waitpid(own, 0)
 """
     trip = harness.roundtrip(tmp_path, source)
     assert trip.said == trip.control == [[True, True], -15]
+
+
+def test_whose_session_is_led_by_a_child_that_has_ended(tmp_path: Path) -> None:
+    source = """
+import ctypes
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)      # PR_SET_CHILD_SUBREAPER
+reading, writing = os.pipe()
+led = os.fork()
+if not led:
+    os.setsid()
+    pid = os.fork()
+    if not pid:
+        while True:
+            signal.pause()
+    os.write(writing, pid.to_bytes(4, "little"))
+    os._exit(5)
+pid = int.from_bytes(os.read(reading, 4), "little")
+os.waitid(os.P_PID, led, os.WEXITED | os.WNOWAIT)
+pause()
+say([os.getsid(pid) == led, os.getpgid(pid) == led])
+say(os.waitstatus_to_exitcode(os.waitpid(led, 0)[1]))
+os.kill(pid, signal.SIGKILL)
+say(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    trip = harness.roundtrip(tmp_path, source)
+    assert trip.said == trip.control == [[True, True], 5, -9]
