@@ -54,7 +54,11 @@ WATCHED: dict[str, tuple[str, str, str]] = {
         "kill($me, SIGUSR1)",
     ),
     "inotify": ("fd = inotify_init1(0) ; inotify_add_watch($fd, b'FOLDER\\0', IN_CREATE)", "$fd", "mkdirat(AT_FDCWD, b'FOLDER/d\\0', 448)"),
-    "pidfd": ("child = clone(SIGCHLD, 0, 0, 0, 0) ; fd = pidfd_open($child, 0)", "$fd", "kill($child, SIGKILL)"),
+    "pidfd": (
+        "child = clone(SIGCHLD, 0, 0, 0, 0) ; fd = pidfd_open($child, 0)",
+        "$fd",
+        "kill($child, SIGKILL) ; waitid(P_PID, $child, 0, WEXITED|WNOWAIT, 0)",
+    ),
     "mounts": ("fd = openat(AT_FDCWD, b'/proc/self/mounts\\0', O_RDONLY, 0)", "$fd", "getpid()"),
 }
 # how often a watched descriptor is looked at after it became ready
