@@ -17,7 +17,7 @@ from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Self
 
 PIDFD_GETFD = 438  # the same on every architecture
@@ -39,6 +39,10 @@ _MESSAGE = Format("<QI4xQQQQi4x")
 _IOVEC = Format("<2Q")
 _open: dict[int, Borrowed] = {}  # by id, oldest first
 _pidfds: dict[int, int] = {}  # a pidfd means one process for ever; of a dead one it says ESRCH, and is opened anew
+
+
+def _waiting(pipe: int) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, FIONREAD, bytes(4)), "little")
 
 
 def _call(result: int) -> int:
@@ -269,18 +273,53 @@ class Borrowed:
         """
         if not self.ioctl_int(FIONREAD):
             return []
+        reader = self._tee()
+        try:
+            out = []
+            while left := _waiting(reader):
+                out.append(os.read(reader, left))
+            return out
+        finally:
+            os.close(reader)
+
+    def packets(self, data: Sequence[bytes]) -> list[str]:
+        """What each entry that peek_pipe gave is: `packet`, `stream` (the last one only), `mixed`: a stream and then a packet.
+
+        Shape:   a last entry of one byte is `unknown`; of two bytes, a `stream` may be two single ones of which the last is a packet
+        Source:  pipe(2) O_DIRECT: a read of a part of a packet discards the rest; Linux fs/pipe.c pipe_read
+        """
+        reader, out = self._tee(), []
+        try:
+            for i, entry in enumerate(data):
+                size, last = len(entry), i == len(data) - 1
+                left = _waiting(reader)
+                os.read(reader, 1)
+                if size == 1:
+                    out.append("unknown" if last else "packet")
+                elif left - _waiting(reader) == size:
+                    out.append("packet")
+                elif not last:
+                    os.read(reader, size - 1)
+                    out.append("mixed")
+                else:
+                    if size > 2:
+                        os.read(reader, size - 2)
+                    out.append("stream" if _waiting(reader) else "mixed")
+            return out
+        finally:
+            os.close(reader)
+
+    def _tee(self) -> int:
+        # a pipe of our own with what waits in this one
         size = int(fcntl.fcntl(self.fd, F_GETPIPE_SZ))
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             if int(fcntl.fcntl(reader, F_GETPIPE_SZ)) < size:
                 fcntl.fcntl(writer, F_SETPIPE_SZ, size)
             _call(_tee(self.fd, writer, 1 << 30, 2))  # SPLICE_F_NONBLOCK
-            left = int.from_bytes(fcntl.ioctl(reader, FIONREAD, bytes(4)), "little")
-            out = []
-            while left:
-                out.append(os.read(reader, left))
-                left = int.from_bytes(fcntl.ioctl(reader, FIONREAD, bytes(4)), "little")
-            return out
-        finally:
+        except BaseException:
             os.close(reader)
+            raise
+        finally:
             os.close(writer)
+        return reader

@@ -293,6 +293,35 @@ def leads_out(ev: FileEvidence) -> bool:
     return False
 
 
+def waiting(ev: FileEvidence) -> tuple[tuple[bytes, ...], bool, bool]:
+    """What waits in a pipe; whether the entries are packets; whether the last of those is none.
+
+    Source:  of a single byte that is last nothing tells; it is taken for a packet where a writer makes packets (O_DIRECT) now
+    """
+    mates = ends(ev)
+    reader = next((f for f in mates if readable(f)), None)
+    data = tuple(reader.borrowed.peek_pipe()) if reader is not None else ()
+    if reader is None or not data:
+        return (), False, False
+    last = reader.borrowed.packets(data)[-1]
+    packet = last == "packet" or (last == "unknown" and any(f.flags & DIRECT for f in mates if writable(f)))
+    return data, packet or len(data) > 1, len(data) > 1 and not packet
+
+
+def mixed(ev: FileEvidence, kind: str) -> Iterator[Refusal]:
+    """A refusal of a pipe in which packets come after what is no packet: nothing tells where they begin."""
+    reader = next((f for f in ends(ev) if readable(f)), None)
+    data = () if reader is None else reader.borrowed.peek_pipe()
+    if reader is not None and data and "mixed" in reader.borrowed.packets(data):
+        yield Refusal(
+            f"{kind}.mixed",
+            f"{who(ev)} is a pipe with packets that come after data that is no packet",
+            ev.where,
+            "a read gives both as one, so that nothing tells where the packet begins; pipe(2) O_DIRECT",
+            "let the program read it and retry",
+        )
+
+
 def first_id(ev: FileEvidence) -> ObjectId:
     """The name that an image gives the pipe: its first open file."""
     return ends(ev)[0].id

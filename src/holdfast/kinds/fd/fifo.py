@@ -1,7 +1,7 @@
 """fd.fifo: a named pipe that is open.
 
 Carries:  path, capacity, data, packets, flags of each open file; whether a reader has seen a writer come and go.
-Loses:    how the data lies in the pipe's pages. A restore fails where somebody has put data into the same pipe meanwhile.
+Loses:    how the data lies in the pipe's pages; whether a last single byte is a packet, where the mode was changed since. A restore fails where somebody has put data into the same pipe meanwhile.
 Sources:  fifo(7), pipe(7), Linux fs/pipe.c fifo_open, pipe_poll.
 """
 
@@ -39,6 +39,7 @@ class Fifo(Record):
     capacity: int = 0  # bytes
     data: tuple[bytes, ...] = ()  # in reading order: one entry, or one for each packet
     packets: bool = False  # each entry of data is a packet
+    rest: bool = False  # the last entry of packets is none
 
 
 WATCHES = (Struct("pipe_inode_info"), Struct("pipe_buffer"), Struct("file"))
@@ -67,6 +68,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "whoever has it open would see the tree hang up; fifo(7)",
             "dump the tree that holds both ends, or close the other end and retry",
         )
+    yield from files.mixed(ev, "fd.fifo")
     if not any(files.readable(f) for f in files.ends(ev)) and ev.borrowed.ioctl_int(FIONREAD):
         yield Refusal(
             "fd.fifo.unread",
@@ -82,11 +84,8 @@ def dump(ev: FileEvidence) -> Fifo:
     flags = files.names(ev.flags)
     if first != ev.id:
         return Fifo(first, ev.link, flags, _untouched(ev))
-    mates = files.ends(ev)
-    reader = next((f for f in mates if files.readable(f)), None)
-    data = tuple(reader.borrowed.peek_pipe()) if reader is not None else ()
-    packets = bool(data) and (len(data) > 1 or any(f.flags & files.DIRECT for f in mates if files.writable(f)))
-    return Fifo(first, ev.link, flags, _untouched(ev), int(ev.borrowed.fcntl(F_GETPIPE_SZ)), data, packets)
+    data, packets, rest = files.waiting(ev)
+    return Fifo(first, ev.link, flags, _untouched(ev), int(ev.borrowed.fcntl(F_GETPIPE_SZ)), data, packets, rest)
 
 
 def ready(rec: Fifo, host: Host) -> Iterator[Refusal]:
@@ -125,7 +124,9 @@ def restore(rec: Fifo, steps: Steps) -> None:
         part.call("close", Word(pair, 4))
     if first.packets:
         part.call("fcntl", both, files.F_SETFL, files.NONBLOCK | files.DIRECT)
-    for data in first.data:
+    for n, data in enumerate(first.data, 1):
+        if first.rest and n == len(first.data):
+            part.call("fcntl", both, files.F_SETFL, files.NONBLOCK)
         part.call("write", both, data, len(data), check=len(data))
     for mate in rest:
         part.opened(_end(part, mate.record), mate.id)

@@ -1,9 +1,10 @@
 """fd.pipe: a pipe: any number of open files on its two ends, and the data in it.
 
 Carries:  which open files belong together, capacity, data, packets (O_DIRECT), owner and mode, flags of each end.
-Loses:    inode number and times; how the data lies in the pipe's pages, so that a little more may fit; the border between a last packet
-          and unpacketed data before it; that splice(2) put a page there that is still a file's or a mapping's, which a dump refuses
-          where live kernel structs may be read; a second holder outside the tree of an end that the tree holds too, which loses the pipe.
+Loses:    inode number and times; how the data lies in the pipe's pages, so that a little more may fit; whether a last single byte is a
+          packet, where the pipe's mode was changed since; that splice(2) put a page there that is still a file's or a mapping's, which
+          a dump refuses where live kernel structs may be read; a second holder outside the tree of an end that the tree holds too,
+          which loses the pipe.
 Sources:  pipe(2), pipe(7), tee(2), Linux fs/pipe.c.
 """
 
@@ -40,6 +41,7 @@ class Pipe(Record):
     uid: int = 0
     gid: int = 0
     mode: int = 0o600
+    rest: bool = False  # the last entry of packets is none
 
 
 LINK = b"pipe:["
@@ -95,6 +97,7 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
             "such data can only be read by a new reader, opened through /proc/PID/fd, and opening one would change the pipe",
             "close it, or keep the reading end open",
         )
+    yield from files.mixed(ev, "fd.pipe")
     if -1 in files.owner(ev.process, ev.stat):
         yield Refusal(
             "fd.pipe.owner",
@@ -109,11 +112,10 @@ def dump(ev: FileEvidence) -> Pipe:
     first = files.first_id(ev)
     if first != ev.id:
         return Pipe(first, files.names(ev.flags))
-    reader = next((f for f in files.ends(ev) if files.readable(f)), None)
-    data = tuple(reader.borrowed.peek_pipe()) if reader is not None else ()
-    packets = bool(data) and (len(data) > 1 or any(f.flags & files.DIRECT for f in files.ends(ev) if files.writable(f)))
+    data, packets, rest = files.waiting(ev)
     uid, gid = files.owner(ev.process, ev.stat)
-    return Pipe(first, files.names(ev.flags), int(ev.borrowed.fcntl(F_GETPIPE_SZ)), data, packets, uid, gid, ev.stat.st_mode & 0o7777)
+    size = int(ev.borrowed.fcntl(F_GETPIPE_SZ))
+    return Pipe(first, files.names(ev.flags), size, data, packets, uid, gid, ev.stat.st_mode & 0o7777, rest)
 
 
 def restore(rec: Pipe, steps: Steps) -> None:
@@ -123,7 +125,9 @@ def restore(rec: Pipe, steps: Steps) -> None:
     part.call("pipe2", pair, files.NONBLOCK | (files.DIRECT if rec.packets else 0), check=0)
     reader, writer = Word(pair, 0), Word(pair, 4)
     part.call("fcntl", writer, F_SETPIPE_SZ, rec.capacity, check=rec.capacity)
-    for data in rec.data:
+    for n, data in enumerate(rec.data, 1):
+        if rec.rest and n == len(rec.data):
+            part.call("fcntl", writer, files.F_SETFL, files.NONBLOCK)
         part.call("write", writer, data, len(data), check=len(data))
     files.set_owner(part, reader, rec.uid, rec.gid, rec.mode)
     _open(rec, steps, part, reader, writer)

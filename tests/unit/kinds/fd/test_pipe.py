@@ -79,6 +79,31 @@ def test_packets_written_before_the_mode_was_changed_come_back(fds: list[int]) -
     assert (os.read(made[0], 9000), fcntl.fcntl(made[1], fcntl.F_GETFL)) == (b"one", os.O_WRONLY)
 
 
+@pytest.mark.parametrize("mode", [0, os.O_DIRECT])
+@pytest.mark.parametrize("packets", [(b"one",), (b"one", b"two"), ()])
+def test_what_a_read_of_a_part_leaves_is_the_same_whatever_the_mode_is_now(fds: list[int], packets: tuple[bytes, ...], mode: int) -> None:
+    reader, writer = pipe(fds, os.O_DIRECT)
+    for data in packets:
+        os.write(writer, data)
+    fcntl.fcntl(writer, fcntl.F_SETFL, 0)
+    os.write(writer, b"the rest")
+    fcntl.fcntl(writer, fcntl.F_SETFL, mode)
+    made = native.again(KIND, reader, writer)
+    fds += made
+    assert [os.read(made[0], 2) for _ in packets] == [data[:2] for data in packets]
+    assert [os.read(made[0], 3), os.read(made[0], 9)] == [b"the", b" rest"]
+
+
+def test_a_packet_after_what_is_none_is_refused(fds: list[int]) -> None:
+    reader, writer = pipe(fds)
+    os.write(writer, bytes(4096))
+    fcntl.fcntl(writer, fcntl.F_SETFL, os.O_DIRECT)
+    os.write(writer, b"packet")
+    assert native.verdicts(KIND, reader, writer) == ["fd.pipe.mixed"]
+    os.write(writer, b"another")
+    assert native.verdicts(KIND, reader, writer) == ["fd.pipe.mixed"]
+
+
 def test_each_end_has_its_own_flags(fds: list[int]) -> None:
     reader, writer = pipe(fds)
     os.set_blocking(writer, False)
