@@ -1,7 +1,8 @@
 """fd.fifo: a named pipe that is open.
 
 Carries:  path, capacity, data, packets, flags of each open file; whether a reader has seen a writer come and go.
-Loses:    how the data lies in the pipe's pages; whether a last single byte is a packet, where the mode was changed since. A restore fails where somebody has put data into the same pipe meanwhile.
+Loses:    how the data lies in the pipe's pages; whether a last single byte is a packet, where the pipe's mode was changed since. A
+          restore fails where somebody has put data into the same pipe meanwhile.
 Sources:  fifo(7), pipe(7), Linux fs/pipe.c fifo_open, pipe_poll.
 """
 
