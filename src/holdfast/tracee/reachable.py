@@ -21,16 +21,22 @@ PF_IO_WORKER, PF_USER_WORKER = 0x10, 0x4000  # include/linux/sched.h
 
 
 def wait_until_reachable(pid: int, tid: int) -> None:
-    """Return when a stop would reach a task, or when it is gone; at once as a rule.
+    """Return when a stop would reach a task, or when it is gone; at once as a rule. One that only waits for a disk goes on in between.
 
     Raises:  refused.task.vfork: it waits for a child that does not go on
              refused.task.kernel_worker: it is no thread of the program's
              target_changed.unstoppable: it sleeps uninterruptibly for 10 s
     """
-    began = 0.0
+    first = began = 0.0
+    ran = b""
     while (seen := _stat(pid, tid))[:1] == [b"D"]:
         now = time.monotonic()
-        began = began or now
+        if not first:
+            first, began, ran = now, now, _switches(pid, tid)
+        elif _switches(pid, tid) != ran:
+            if not _in_vfork(pid, tid):
+                break
+            began, ran = now, _switches(pid, tid)  # for another child
         if now - began > VFORK_PATIENCE_S and _in_vfork(pid, tid):
             raise Refused(
                 "task.vfork",
@@ -39,7 +45,7 @@ def wait_until_reachable(pid: int, tid: int) -> None:
                 why="until the child ends or executes a program no stop reaches its parent, vfork(2), and both use one stack",
                 do="wait until the child has executed a program or ended, and retry",
             )
-        if now - began > PATIENCE_S:
+        if now - first > PATIENCE_S:
             raise unstoppable(tid, PATIENCE_S)
         time.sleep(0.001)
     if len(seen) > 6 and int(seen[6]) & (PF_IO_WORKER | PF_USER_WORKER):
@@ -70,6 +76,15 @@ def _stat(pid: int, tid: int) -> list[bytes]:
             return f.read(1024).rpartition(b")")[2].split()
     except OSError:
         return []
+
+
+def _switches(pid: int, tid: int) -> bytes:
+    # how often it gave up the processor: another number, and it has run
+    try:
+        with open(f"/proc/{pid}/task/{tid}/status", "rb", 0) as f:
+            return f.read(8192).partition(b"\nvoluntary_ctxt_switches:")[2].partition(b"\n")[0]
+    except OSError:
+        return b""
 
 
 def _in_vfork(pid: int, tid: int) -> bool:
