@@ -59,6 +59,27 @@ say(server.recv(9).decode())
 """
 
 
+def test_multicast_groups_of_a_listener_survive(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        one = socket.socket()
+        one.bind(("127.0.0.1", 0))
+        one.listen(3)
+        group, home = socket.inet_aton("239.255.77.4"), socket.inet_aton("127.0.0.1")
+        one.setsockopt(socket.IPPROTO_IP, 39, group + home + socket.inet_aton("127.0.0.9"))  # IP_ADD_SOURCE_MEMBERSHIP
+        pause()
+        try:
+            one.setsockopt(socket.IPPROTO_IP, 39, group + home + socket.inet_aton("127.0.0.9"))
+        except OSError as error:
+            say(error.errno)
+        one.setsockopt(socket.IPPROTO_IP, 40, group + home + socket.inet_aton("127.0.0.9"))  # IP_DROP_SOURCE_MEMBERSHIP
+        say("left")
+        """,
+    )
+    assert trip.said == trip.control == [99, "left"]
+
+
 def test_connections_are_refused_and_go_on(tmp_path: Path) -> None:
     assert harness.refused(tmp_path, CONNECTED) == ["sock.tcp.established"] * 2
 

@@ -73,6 +73,33 @@ def test_an_ipv6_client_that_was_never_bound_comes_back(tmp_path: Path) -> None:
     assert trip.said == trip.control == [True, "ask"]
 
 
+def test_a_dissolved_ipv6_connection_takes_datagrams_of_its_old_host_alone(tmp_path: Path) -> None:
+    trip = harness.roundtrip(
+        tmp_path,
+        """
+        import ctypes
+        one, stranger = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+        stranger.bind(("::", 0))
+        port = stranger.getsockname()[1]
+        stranger.close()
+        one.bind(("::", port))  # by its number, so that it stays
+        one.connect(("::ffff:127.0.0.2", 9))
+        ctypes.CDLL(None).connect(one.fileno(), bytes(16), 16)  # AF_UNSPEC
+        one.settimeout(0)
+        stranger = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        stranger.connect(("::1", port))
+        pause()
+        say(one.getsockname()[1] == port)
+        stranger.send(b"x")
+        try:
+            say(one.recv(9).decode())
+        except BlockingIOError:
+            say("nothing")
+        """,
+    )
+    assert trip.said == trip.control == [True, "nothing"]
+
+
 def test_what_waits_is_refused_and_stays(tmp_path: Path) -> None:
     codes = harness.refused(
         tmp_path,

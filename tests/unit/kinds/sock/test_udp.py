@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import select
 import socket
 import struct
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from holdfast.errors import KernelLacks
 from holdfast.image import codec
+from holdfast.kernel import sockdiag
 from holdfast.kinds.multicast import Membership
 from holdfast.kinds.sock.udp import KIND, Udp, compare
 from holdfast.kinds.socket_options import Option
@@ -217,6 +220,32 @@ def test_sending_without_copies_is_refused(pool: list[Socket]) -> None:
     sock = made(pool)
     sock.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
     assert native.verdicts(KIND, sock.fileno()) == ["sock.udp.zerocopy"]
+
+
+def test_what_no_interface_shows_is_a_question_of_sockets_with_a_port(pool: list[Socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object) -> None:
+        raise KernelLacks("sock_diag", "this kernel does not list inet sockets", why="built without udp_diag")
+
+    monkeypatch.setattr(sockdiag, "inet_socket", lambda *_: None)
+    monkeypatch.setattr(sockdiag, "inet_sockets", lacking)
+    assert native.verdicts(KIND, made(pool, bind="127.0.0.1").fileno()) == ["Unchecked"]
+    assert native.verdicts(KIND, made(pool).fileno()) == []
+
+
+def diag(pool: list[Socket]) -> int:
+    sock = socket.socket(fileno=sockdiag.open_socket())
+    pool.append(sock)
+    return sock.fileno()
+
+
+def test_a_dissolved_connection_to_a_link_local_address_is_refused(pool: list[Socket], monkeypatch: pytest.MonkeyPatch) -> None:
+    sock = made(pool, socket.AF_INET6, "::1")
+    sock.connect(("::1", 9))
+    (seen,) = [s for s in sockdiag.inet_sockets(diag(pool), socket.AF_INET6, 17) if s.ino == os.fstat(sock.fileno()).st_ino]
+    there = socket.inet_pton(socket.AF_INET6, "fe80::1")
+    other = made(pool, socket.AF_INET6, "::1")
+    monkeypatch.setattr(sockdiag, "inet_socket", lambda *_: seen.replace(ino=os.fstat(other.fileno()).st_ino, remote=(there, 0)))
+    assert native.verdicts(KIND, other.fileno()) == ["sock.udp.dissolved"]
 
 
 def test_other_datagram_sockets_are_not_claimed(pool: list[Socket]) -> None:
