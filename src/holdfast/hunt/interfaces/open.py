@@ -393,7 +393,9 @@ def _advised(script: Script) -> Iterator[Row]:
 
 def _pidfds(script: Script) -> Iterator[Row]:
     get = "fcntl($fd, F_GETFL, 0) ; pidfd_send_signal($fd, 0, 0, 0)"
-    after = "pidfd_send_signal($fd, SIGKILL, 0, 0) ; waitid(P_PIDFD, $fd, [128], WEXITED, 0)"
+    # with PIDFD_NONBLOCK a wait does not wait
+    ended = "waitid(P_PID, $child, 0, WEXITED|WNOWAIT, 0)"
+    after = f"pidfd_send_signal($fd, SIGKILL, 0, 0) ; {ended} ; waitid(P_PIDFD, $fd, [128], WEXITED, 0)"
     for flag in (
         "0",
         *script.names("PIDFD_", header="linux/pidfd.h", but=("PIDFD_SELF", "PIDFD_INFO", "PIDFD_GET", "PIDFD_COREDUMP", "PIDFD_SIGNAL")),
