@@ -266,7 +266,7 @@ def _sessions() -> Iterator[Row]:
         f"{MASKED} ; {PAIR} ; {own}",
         "write($master, b'\\x03\\x1a', 2)",
         f"{ARRIVED} ; rt_sigpending([8], 8)",
-        "rt_sigtimedwait({<8:-1>}, [128], {<8:0> <8:0>}, 8)",
+        ARRIVED + " ; rt_sigtimedwait({<8:-1>}, [128], {<8:0> <8:0>}, 8)",
     )
     hung = f"{MASKED} ; {PAIR} ; {own}"
     yield Row("hung-up.by-close", hung, "close($master)", "rt_sigpending([8], 8)", f"read($slave, [8], 8) ; {opens}")
@@ -305,9 +305,9 @@ def _queues() -> Iterator[Row]:
     yield Row(
         "stopped.XOFF",
         PAIR,
-        "write($master, b'\\x13', 1)",
+        f"write($master, b'\\x13', 1) ; {ARRIVED}",
         look,
-        f"write($slave, b'held', 4) ; read($master, [8], 8) ; write($master, b'\\x11', 1) ; {reads}",
+        f"write($slave, b'held', 4) ; read($master, [8], 8) ; write($master, b'\\x11', 1) ; {ARRIVED} ; {reads}",
     )
     yield Row(
         "stopped.by-master",
