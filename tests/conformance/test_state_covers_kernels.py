@@ -27,7 +27,7 @@ LACKING = {
     "task_struct.io_uring_restrict": OLD | MIDDLE | LIVE, "tcp_sock.ao_info": OLD | MIDDLE | LIVE, "thread_struct.features": OLD,
     "task_struct.compat_robust_list": NEW,
     "pid.attr": OLD | MIDDLE, "pidfs_attr.xattrs": OLD | MIDDLE, "pid_namespace.pid_max": OLD | MIDDLE,
-    "pid_namespace.memfd_noexec_scope": OLD,
+    "pid_namespace.memfd_noexec_scope": OLD, "unix_sock.recvmsg_inq": OLD | MIDDLE,
     # options that the kernels of this list do not have
     "task_struct.core_cookie": OLD | MIDDLE | LIVE | NEW, "mm_struct.context.lam_cr3_mask": OLD | MIDDLE | LIVE | NEW,
 }  # fmt: skip

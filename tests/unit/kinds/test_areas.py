@@ -96,7 +96,7 @@ def test_locks_come_back(flags: tuple[str, ...], how: int) -> None:
 
 
 def test_the_seal_is_last_and_the_protection_first() -> None:
-    rec = Anon(HERE, HERE + SIZE, (), ("dont_dump", "locked", "sealed"), b"n")
+    rec = Anon(HERE, HERE + SIZE, (), ("accounted", "dont_dump", "locked", "sealed"), b"n")
     assert [call[0] for call in smaps.calls(KIND, rec, pages=True)[1:]] == ["mprotect", "madvise", "prctl", "mlock2", "mseal"]
 
 
