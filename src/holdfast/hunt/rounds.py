@@ -18,7 +18,7 @@ import time
 from holdfast.drift import ledger
 from holdfast.errors import HoldfastError
 from holdfast.hunt import observe, place
-from holdfast.hunt.oracle import Judge, kernel_sights, without_inode
+from holdfast.hunt.oracle import Judge, kernel_sights, without_address, without_inode
 from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree, own_numbers, reap
 from holdfast.hunt.verdict import Proof, Round
 from holdfast.kernel import release
@@ -132,7 +132,8 @@ class Rounds:
 
     def _after(self, subject: Subject, lines: Iterable[Line]) -> list[tuple[str, Seen | str]]:
         out: list[tuple[str, Seen | str]] = [
-            (str(line), _tried(subject, line) if _can(subject, line) else "not made: what it needs is not there") for line in lines
+            (str(line), _known(line, _tried(subject, line)) if _can(subject, line) else "not made: what it needs is not there")
+            for line in lines
         ]
         for tid, (line, _, _) in list(subject.blocked.items()):
             try:
@@ -345,7 +346,9 @@ def _tried(subject: Subject, line: Line, *, passing: bool = False) -> Seen | str
 
 
 def _known(line: Line, seen: Seen | str) -> Seen | str:
-    return seen if isinstance(seen, str) else Seen(seen.result, tuple(without_inode(line.call, d) for d in seen.data))
+    if isinstance(seen, str):
+        return seen
+    return Seen(seen.result, tuple(without_address(line.call, without_inode(line.call, d)) for d in seen.data))
 
 
 def _failure(error: HoldfastError | OSError) -> str:
@@ -388,6 +391,16 @@ def _needs(line: Line) -> set[str]:
     return out
 
 
+def masked(data: bytes, number: bytes) -> bytes:
+    """Bytes without a number of the kernel, which stands at a place that four divides; elsewhere a program's own bytes may look like it."""
+    at = data.find(number)
+    while at >= 0:
+        if at % 4 == 0:
+            data = data[:at] + b"<" + b"n" * (len(number) - 1) + data[at + len(number) :]
+        at = data.find(number, at + 1)
+    return data
+
+
 def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
     # without the numbers that another run has others for
     if isinstance(seen, str):
@@ -395,10 +408,9 @@ def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
     names = own_numbers(subject)
     data = tuple(_AUTOGROUP.sub(b"autogroup", d) for d in seen.data)
     for number in (n for n in names if n > 255):
-        data = tuple(
-            d.replace(number.to_bytes(8, "little"), b"<" + b"n" * 7).replace((number & 0xFFFFFFFF).to_bytes(4, "little"), b"<nnn")
-            for d in data
-        )
+        for width in (8, 4):
+            wide = (number & (1 << 8 * width) - 1).to_bytes(width, "little")
+            data = tuple(masked(d, wide) for d in data)
     return Seen(-1 << 61 if seen.result in names or _LOWEST <= seen.result < _HIGHEST else seen.result, data)
 
 
