@@ -11,7 +11,7 @@ from holdfast.drift import ledger
 from holdfast.errors import UsageError
 from holdfast.hunt import places
 from holdfast.hunt.observe import Sight
-from holdfast.hunt.oracle import Judge, without_inode
+from holdfast.hunt.oracle import Judge, without_address, without_inode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,3 +181,8 @@ def test_a_socket_may_have_another_inode_and_no_other_mode_or_owner() -> None:
     regular = stat(0o100600, 77, 1000, 3)
     assert without_inode("fstat", regular) == regular
     assert without_inode("read", one) == one
+
+
+def test_where_the_ring_of_an_aio_context_lies_is_free() -> None:
+    assert without_address("io_setup", b"\x00\x60\xff\xf7\xff\x7f\x00\x00") == bytes(8)
+    assert without_address("rt_sigpending", b"\x01" * 8) == b"\x01" * 8

@@ -1,7 +1,7 @@
 """task.mm_layout: the program that a process runs, and where its parts are said to be.
 
 Carries:  the executable; the bounds of code, data, heap, stack, arguments and environment that /proc shows; brk; the auxiliary vector.
-Loses:    nothing.
+Loses:    where the kernel looks first for room for a new mapping, which it chose at exec: a later mmap(2) may go elsewhere.
 Sources:  prctl(2) PR_SET_MM_MAP, proc_pid_stat(5), proc_pid_exe(5), proc_pid_auxv(5), Linux kernel/sys.c prctl_set_mm_map.
 """
 
