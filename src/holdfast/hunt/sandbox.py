@@ -22,6 +22,7 @@ import signal
 import sys
 import traceback
 
+from holdfast.drift import ledger
 from holdfast.errors import KernelLacks
 from holdfast.hunt import cgroup, mounts
 from holdfast.kernel.uapi.syscalls import X86_64
@@ -240,7 +241,8 @@ def _init(how: Sandbox, body: Callable[[Sequence[str]], None], alive: int, said:
     try:
         _network()  # before /proc/sys is sealed
         _high_pids()
-        ours = (path for path in (*sys.path, sys.prefix, sys.base_prefix) if path)  # what this program is made of may lie in /tmp too
+        # what this program is made of may lie in /tmp too
+        ours = (path for path in (*sys.path, sys.prefix, sys.base_prefix, ledger.folder()) if path)
         mounts.build((*how.keep, *ours), how.writable, how.files)
         what = "the network"
         _loopback_up()
