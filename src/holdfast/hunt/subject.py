@@ -240,6 +240,8 @@ class Subject:
 
         Raises:  target_changed.*: one is gone or runs on
         """
+        if not self.alive() and len(os.listdir(f"/proc/{self.pid}/task")) == 1:
+            raise _died(self.pid, "gone")
         for pid in self.tasks().values():
             for tid in map(int, os.listdir(f"/proc/{pid}/task")):
                 if (tid != self.pid and _state(tid) == "Z") or _works_for_the_kernel(tid):

@@ -183,6 +183,19 @@ def test_a_socket_may_have_another_inode_and_no_other_mode_or_owner() -> None:
     assert without_inode("read", one) == one
 
 
+def test_a_timer_that_stood_still_until_it_was_asked_runs_on_and_loses_nothing() -> None:
+    def timer(left: str, ticks: str, interval: str = "(60, 0)") -> dict[str, Sight]:
+        values = {"it_value": left, "it_interval": interval, "ticks": ticks}
+        proc = {f"leader.fd[3].{k}[0]": Sight("proc", "fdinfo-keys", k, v) for k, v in values.items()}
+        return {**proc, "leader.files.fd[3].private.ticks": kernel("timerfd_ctx", "ticks", ticks, "u64")}
+
+    assert lost(timer("(0, 0)", "1"), timer("(59, 5)", "72")) == []
+    assert lost(timer("(0, 0)", "2"), timer("(59, 5)", "1")) != []
+    assert lost(timer("(0, 0)", "0"), timer("(59, 5)", "1")) != []
+    assert lost(timer("(0, 0)", "1"), timer("(61, 0)", "1")) == ["fdinfo-keys.it_value"]
+    assert lost(timer("(5, 0)", "1"), timer("(0, 0)", "1")) == ["fdinfo-keys.it_value"]
+
+
 def test_where_the_ring_of_an_aio_context_lies_is_free() -> None:
     assert without_address("io_setup", b"\x00\x60\xff\xf7\xff\x7f\x00\x00") == bytes(8)
     assert without_address("rt_sigpending", b"\x01" * 8) == b"\x01" * 8
