@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 SIGNAL = 28
 PATIENCE_S = 2.0
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_TIMERSLACK, PR_SET_CHILD_SUBREAPER = 29, 36
 PR_SET_NAME = 15
 SIGCHLD, SIGCONT, SIGSTOP = 17, 18, 19
 CORE_SIGNALS = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))  # signal(7): their default action dumps core
@@ -60,6 +60,7 @@ class Births:
         self.processes: dict[str, Process] = {}
         self.processes_made: Callable[[str, int], None] | None = None
         self.at_birth: Callable[[str, Hand], None] | None = None  # called once it leads its session, before it makes whom it leads
+        self.slacks: Mapping[int, int] = {}  # default timer slack in ns by tid, where a tree has several: it is its maker's at its birth
         self._late: list[str] = []
         self._subreapers: set[str] = set()
 
@@ -138,9 +139,16 @@ class Births:
         flags = spawn.CLONE_PTRACE | (spawn.CLONE_PARENT if parent else 0)
         exit_signal = 0 if parent else rec.exit_signal
         args = spawn.clone_args(flags, 0, exit_signal)
+        self._slack(program, int(rec.nspid))
         program.call("clone3", Struct(args[:64], nspid, args[72:]), 88)
         _run(by, program, rec)
         self._adopt(str(name), area)
+
+    # What PR_SET_TIMERSLACK 0 goes back to is what the maker of a task has when it makes it: kernel/fork.c copy_process.
+    def _slack(self, program: Program, tid: int) -> None:
+        wanted = self.slacks.get(tid)
+        if wanted:
+            program.call("prctl", PR_SET_TIMERSLACK, wanted, 0, 0, 0)
 
     def _adopt(self, name: str, area: Area) -> None:
         rec = self.tree[name]
@@ -212,6 +220,7 @@ class Births:
         for i in range(0, len(tids), 200):
             program = Program()
             for tid in tids[i : i + 200]:
+                self._slack(program, tid)
                 block = Block(tid.to_bytes(4, "little") + bytes(4))
                 args = spawn.clone_args(spawn.THREAD_FLAGS | spawn.CLONE_PTRACE, 0, 0)
                 program.call("clone3", Struct(args[:64], block, args[72:]), 88, check=tid)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from holdfast.tracee.names import Names
 
 M64 = (1 << 64) - 1
-PR_SET_TIMERSLACK = 29
 MAP_NORESERVE = 0x4000
 KERNEL_AREAS = ("vvar", "vvar_vclock", "vdso")
 TOP = 0x7FFFFFFFF000
@@ -124,7 +123,6 @@ class Execution:
         draft = self.plan.draft
         prepare = Program()
         _room_for_descriptors(prepare, draft.slots_used)
-        _default_slack(prepare, draft.records)
         if draft.staging:
             memory = {str(i): rec for i, rec in draft.records["mm.shared_memory"].items()}
             for inode, at in draft.staging.items():
@@ -133,6 +131,7 @@ class Execution:
         subreapers = frozenset(str(i) for i in draft.records.get("task.child_subreaper", {}))
         births = self._births = Births(self.held, draft.tree, (self.hole, self.size), self._pid_of)
         births.at_birth = self._at_birth
+        births.slacks = _slacks(draft.records, next(iter(draft.tree.values())))
         self._expect_names(stub)
         self.hands, self.pids = births.hands, births.pids
         births.grow(stub, prepare, subreapers)
@@ -402,11 +401,11 @@ class Execution:
                     continue  # a child of one of the others
 
 
-def _default_slack(prepare: Program, records: Mapping[str, Mapping[str, Any]]) -> None:
-    # what PR_SET_TIMERSLACK 0 goes back to is what the maker of a task has when it makes it: the stub, from which all others come
-    defaults = {rec.default_ns for rec in records.get("task.timer_slack", {}).values() if rec.default_ns is not None}
-    if len(defaults) == 1:
-        prepare.call("prctl", PR_SET_TIMERSLACK, defaults.pop(), 0, 0, 0)
+def _slacks(records: Mapping[str, Mapping[str, Any]], root: Any) -> dict[int, int]:
+    # by tid; where all have one default it is enough that the stub has it when it makes the first process, from which all others come
+    found = {int(str(id).partition(":")[2]): r.default_ns for id, r in records.get("task.timer_slack", {}).items() if r.default_ns}
+    several = set(found.values())
+    return found if len(several) != 1 else {int(root.nspid): several.pop()}
 
 
 def _room_for_descriptors(prepare: Program, count: int) -> None:

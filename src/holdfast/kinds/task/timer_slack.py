@@ -1,7 +1,7 @@
 """task.timer_slack: how late a thread's timers may fire.
 
 Carries:  the present slack, and the default that PR_SET_TIMERSLACK 0 goes back to.
-Loses:    nothing: a default that cannot be brought back, because it comes from the task that made this one, fails the restore.
+Loses:    nothing: a default of 0, which only a real-time maker of a task gives it and nothing else, fails the restore.
 Sources:  prctl(2) PR_SET_TIMERSLACK, Linux kernel/sys.c;
           ed4fb6d7ef68 ("hrtimer: Use and report correct timerslack values for realtime tasks") (v6.12).
 """
