@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _TWINS = 10  # what changes once and by itself, such as by that acknowledgement, may have done so before a twin is first looked at
 _DELAYED_S = 0.05  # an acknowledgement that TCP may delay comes in this time: include/net/tcp.h TCP_ATO_MIN
 _CONTROLS = 64
+_TEXT = 200  # characters of what a line returned, in a proof
 _AUTOGROUP = re.compile(rb"autogroup-\d+")  # every session has one of its own, with a number
 _LOWEST, _HIGHEST = 1 << 32, 1 << 47  # a result between these is an address that the kernel chose, for a process of its own layout
 # What a parent and its tools can learn of a process that has ended; the rest is nobody's (docs/kinds.md, task.process).
@@ -298,8 +299,7 @@ class Rounds:
             Proof(
                 "behaviour",
                 f"after[{n}] {text}",
-                _said(must),
-                _said(did),
+                *apart(_said(must), _said(did)),
                 f"{text.partition('(')[0].rpartition(' ')[2]} returns",
                 "",
                 "the twin",
@@ -430,7 +430,18 @@ def _said(seen: Seen | str) -> str:
     if isinstance(seen, str):
         return seen
     text = "still blocked" if seen.result == NOT_BACK else os.strerror(seen.error) if seen.error else str(seen.result)
-    return " ".join((text, *(d.hex() for d in seen.data)))[:200]
+    return " ".join((text, *(d.hex() for d in seen.data)))
+
+
+def apart(one: str, other: str) -> tuple[str, str]:
+    """Two texts, each cut to what a line holds so that the first place where they differ can be seen."""
+    if len(one) <= _TEXT >= len(other):
+        return one, other
+    shared = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = max(0, shared - _TEXT // 2) if shared >= _TEXT - 8 else 0
+    return tuple(
+        ("..." if start else "") + text[start : start + _TEXT] + ("..." if len(text) > start + _TEXT else "") for text in (one, other)
+    )  # type: ignore[return-value]
 
 
 def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen | str]], subject: Subject) -> list[Proof]:
@@ -439,8 +450,7 @@ def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen
         Proof(
             "getter",
             f"get[{n}] {line}",
-            _said(seen),
-            _said(later.get(n, "not made")),
+            *apart(_said(seen), _said(later.get(n, "not made"))),
             f"{line.call} {_what(line)}".strip(),
             "",
             "the getter",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.hunt.rounds import masked
+from holdfast.hunt.rounds import apart, masked
 
 PID = (29811).to_bytes(4, "little")  # the letters s and t, and two zeros
 
@@ -22,3 +22,12 @@ PID = (29811).to_bytes(4, "little")  # the letters s and t, and two zeros
 )
 def test_a_number_is_masked_only_where_the_kernel_would_put_it(data: bytes, left: bytes) -> None:
     assert masked(data, PID) == left
+
+
+def test_a_difference_far_into_a_long_text_is_seen() -> None:
+    one, other = "0" * 500 + "1" + "0" * 500, "0" * 1001
+    cut, also = apart(one, other)
+    assert (len(cut), cut.count("1"), also.count("1")) == (206, 1, 0)
+    assert apart("0 00", "0 01") == ("0 00", "0 01")
+    assert apart("0 " + "f" * 300, "1 " + "f" * 300) == ("0 " + "f" * 198 + "...", "1 " + "f" * 198 + "...")
+    assert apart("0 ff", "0 " + "f" * 300) == ("0 ff", "0 " + "f" * 198 + "...")
