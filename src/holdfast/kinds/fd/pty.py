@@ -128,6 +128,14 @@ def refuse(ev: FileEvidence, kernel: Probes) -> Iterator[Verdict]:
         )
     if which[0] != "master":
         return
+    if ev.flags & files.ACCESS != files.RDWR:
+        yield Refusal(
+            "fd.pty.access",
+            f"{who} is a master that is open for reading or writing only",
+            ev.where,
+            "a master is opened again until it has its number, and only one for both is what programs use; ptmx(4)",
+            "open it with O_RDWR",
+        )
     raw = ev.borrowed.ioctl_bytes(terminals.TCGETS2, bytes(44))
     try:
         found = terminals.settings(raw)

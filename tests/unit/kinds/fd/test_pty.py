@@ -115,6 +115,11 @@ def test_an_event_of_packet_mode_that_waits_is_refused(fds: list[int]) -> None:
     assert verdicts(m, s) == ["fd.pty.pending"]
 
 
+def test_a_master_that_is_open_for_reading_only_is_refused(fds: list[int]) -> None:
+    fds.append(os.open("/dev/ptmx", os.O_RDONLY | os.O_NOCTTY))
+    assert verdicts(fds[0]) == ["fd.pty.access"]
+
+
 def test_another_line_discipline_is_refused(fds: list[int]) -> None:
     m, number = master(fds)
     s = slave(fds, number)
