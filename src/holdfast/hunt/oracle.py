@@ -217,7 +217,7 @@ class Judge:
 
 def _decides(place: Place, recipe: str, proof: Proof) -> bool:
     if place.recipe:
-        if not re.fullmatch(place.recipe, recipe):
+        if not any(re.fullmatch(place.recipe, part) for part in re.split(" [+&] ", recipe)):  # one of several that were combined
             return False
     elif proof.oracle not in ("getter", "behaviour") or not place.names:
         return False

@@ -12,6 +12,7 @@ from holdfast.errors import UsageError
 from holdfast.hunt import places
 from holdfast.hunt.observe import Sight
 from holdfast.hunt.oracle import Judge, without_address, without_inode
+from holdfast.hunt.verdict import Proof
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,3 +200,16 @@ def test_a_timer_that_stood_still_until_it_was_asked_runs_on_and_loses_nothing()
 def test_where_the_ring_of_an_aio_context_lies_is_free() -> None:
     assert without_address("io_setup", b"\x00\x60\xff\xf7\xff\x7f\x00\x00") == bytes(8)
     assert without_address("rt_sigpending", b"\x01" * 8) == b"\x01" * 8
+
+
+def test_a_decision_about_a_recipe_holds_where_it_is_one_of_several() -> None:
+    proof = Proof("behaviour", "after[3] epoll_wait(3, [24], 2, 0)", "1", "0", "epoll_wait returns", "", "the twin")
+    judge = Judge(ledger.load(), (6, 18))
+    for name in (
+        "epoll/told.pipe.EPOLLET",
+        "pipe/flag.0 + epoll/told.pipe.EPOLLET",
+        "epoll/told.pipe.EPOLLET@2",
+        "a/b & epoll/order.two + c/d",
+    ):
+        assert judge.unexplained(name, [proof]) == []
+    assert judge.unexplained("pipe/flag.0 + epoll/watch.pipe.EPOLLET", [proof]) == [proof]
