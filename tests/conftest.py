@@ -47,6 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.live)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where tests that must not run beside each other would."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    for item in session.items:
+        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
+            raise pytest.UsageError(f"{item.nodeid} has a group that pytest-xdist does not see: make, for the versions in requirements.txt")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what this user or this machine cannot run, with the command that can."""
     again = f"make test ARGS='{item.nodeid}'"

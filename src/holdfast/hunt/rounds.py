@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 
 from holdfast.drift import ledger
 from holdfast.errors import HoldfastError
@@ -42,6 +43,7 @@ _DELAYED_S = 0.05  # an acknowledgement that TCP may delay comes in this time: i
 _CONTROLS = 64
 _TEXT = 200  # characters of what a line returned, in a proof
 _AUTOGROUP = re.compile(rb"autogroup-\d+")  # every session has one of its own, with a number
+_NUMBER = re.compile(r"\d+")
 _LOWEST, _HIGHEST = 1 << 32, 1 << 47  # a result between these is an address that the kernel chose, for a process of its own layout
 # What a parent and its tools can learn of a process that has ended; the rest is nobody's (docs/kinds.md, task.process).
 _OF_ZOMBIES = frozenset(
@@ -76,6 +78,7 @@ class Rounds:
         self.program = os.path.join(folder, "subject")
         self._controls: dict[str, _Control] = {}
         self._plain: dict[str, dict[tuple[str, str], str | None]] = {}
+        self._standing: dict[str, Counter[str]] = {}  # what an engine warns of without the state, by `make`
 
     def close(self) -> None:
         """Give back what reading the kernel took."""
@@ -204,7 +207,9 @@ class Rounds:
             if common:
                 facts["facts"] = (*facts.get("facts", ()), ("without", " ".join(sorted({p.signature for p in common}))))
             if own:
-                return {**facts, "verdict": "told" if _told(own, dumped.warned) else "lost", "proofs": own}
+                standing = self._standing.get("\n".join(map(str, base)), Counter())
+                warned = Counter(map(_worded, dumped.warned)) - standing
+                return {**facts, "verdict": "told" if _told(own, warned) else "lost", "proofs": own}
         if not seen:
             seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
         return {**facts, "verdict": "kept" if seen else "blind"}
@@ -251,7 +256,8 @@ class Rounds:
             found = {place: after if second.get(place, after) == after else None for place, after in first.items()}
             found.update({place: after for place, after in second.items() if place not in first})
             if len(self._plain) >= _CONTROLS:
-                self._plain.pop(next(iter(self._plain)))
+                self._standing.pop(gone := next(iter(self._plain)), None)
+                self._plain.pop(gone)
             self._plain[key] = found
         return tuple(p for p in proofs if (p.path, p.before) in found and found[p.path, p.before] in (None, p.after))
 
@@ -259,7 +265,8 @@ class Rounds:
         with _started(self.program) as subject:
             self._make(subject, make)
             look = self.look(subject)
-            _, restored = self._checkpoint(subject)
+            dumped, restored = self._checkpoint(subject)
+            self._standing["\n".join(map(str, make))] = Counter(map(_worded, dumped.warned))
             if restored is None or restored.how != "done":
                 return []
             try:
@@ -412,6 +419,11 @@ def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
             wide = (number & (1 << 8 * width) - 1).to_bytes(width, "little")
             data = tuple(masked(d, wide) for d in data)
     return Seen(-1 << 61 if seen.result in names or _LOWEST <= seen.result < _HIGHEST else seen.result, data)
+
+
+# A warning without the numbers of this run.
+def _worded(text: str) -> str:
+    return _NUMBER.sub("#", text)
 
 
 # Whether an engine's own warnings name all of it: every kernel field and /proc key is one that a kind carries which told of a loss.

@@ -46,19 +46,23 @@ BLIND = recipe(["getpid()"], ["getuid()"])
 
 
 class Forgets:
-    """An engine that sets the timer slack of what came back, and the rest of it as native does."""
+    """An engine that sets the timer slack of what came back, and the rest of it as native does; it warns of it always, or where it is due."""
 
     name, version = "forgets", "1"
 
-    def __init__(self) -> None:
+    def __init__(self, how: str) -> None:
         from holdfast.hunt.engines.native import Native
 
         self.native = Native()
+        self.how = how
         self.pid = 0
 
     def dump(self, pid: int, folder: str) -> Said:
         self.pid = pid
-        return self.native.dump(pid, folder)
+        with open(f"/proc/{pid}/timerslack_ns") as f:
+            due = self.how == "always warns" or (self.how == "warns" and f.read() != "50000\n")
+        said = self.native.dump(pid, folder)
+        return said.replace(warned=(f"task.timer_slack: thread:{pid}: it is lost",)) if due else said
 
     def restore(self, folder: str) -> Said:
         said = self.native.restore(folder)
@@ -72,7 +76,7 @@ def played(engine: str, texts: list[str]) -> list[list[Any]]:
     from holdfast.hunt.rounds import Rounds
 
     os.mkdir("/tmp/rounds")
-    rounds = Rounds(Forgets() if engine == "forgets" else Native(), "/tmp/rounds")
+    rounds = Rounds(Native() if engine == "native" else Forgets(engine), "/tmp/rounds")
     try:
         done = [rounds.run(parse(text)) for text in texts]
         return [[d.verdict, sorted({p.signature for p in d.proofs}), list(d.seen), d.said] for d in done]
@@ -95,3 +99,10 @@ def test_what_an_engine_forgets_is_lost_by_every_oracle_that_sees_it() -> None:
     assert verdict == "lost"
     assert signatures == ["prctl PR_GET_TIMERSLACK", "proc.timerslack_ns", "task_struct.timer_slack_ns"]
     assert other[:2] == ["kept", []]
+
+
+@pytest.mark.parametrize(("engine", "verdict"), [("warns", "told"), ("always warns", "lost")])
+def test_a_loss_that_an_engine_names_is_told_unless_it_says_the_same_of_everything(engine: str, verdict: str) -> None:
+    [[found, signatures, _, _]] = sandbox.run(played, engine, [SLACK])
+    assert found == verdict
+    assert "task_struct.timer_slack_ns" in signatures
