@@ -46,7 +46,7 @@ BLIND = recipe(["getpid()"], ["getuid()"])
 
 
 class Forgets:
-    """An engine that sets the timer slack of what came back, and the rest of it as native does; it warns of it always, or where it is due."""
+    """An engine that sets the timer slack of what came back, and the rest as native does; it warns of it always, or where it is due."""
 
     name, version = "forgets", "1"
 
