@@ -28,6 +28,8 @@ LACKING = {
     "task_struct.compat_robust_list": NEW,
     "pid.attr": OLD | MIDDLE, "pidfs_attr.xattrs": OLD | MIDDLE, "pid_namespace.pid_max": OLD | MIDDLE,
     "pid_namespace.memfd_noexec_scope": OLD, "unix_sock.recvmsg_inq": OLD | MIDDLE,
+    # it moved from one to the other
+    "inet_sock.ipv6_fl_list": OLD, "ipv6_pinfo.ipv6_fl_list": MIDDLE | LIVE | NEW,
     # options that the kernels of this list do not have
     "task_struct.core_cookie": OLD | MIDDLE | LIVE | NEW, "mm_struct.context.lam_cr3_mask": OLD | MIDDLE | LIVE | NEW,
 }  # fmt: skip
