@@ -10,7 +10,8 @@ Loses:    the local address of a connection that is over or was reset (getsockna
           kernel chose address and port (it matters to connect with AF_UNSPEC alone); MD5 keys (tcp(7) TCP_MD5SIG) where the
           dumper lacks CAP_NET_ADMIN in the network namespace; TCP_SAVED_SYN; counters of TCP_INFO; what IP_MULTICAST_TTL tells of a
           connection that was accepted, where it acts on nothing; by which of its addresses a multicast group's interface was named
-          (kinds/multicast.py); IPV6_FLOWLABEL_MGR leases, where kernel structs may not be read; SO_COOKIE; what kinds/socket_options.py lists.
+          (kinds/multicast.py); IPV6_FLOWLABEL_MGR leases, where kernel structs may not be read; SO_COOKIE; what
+          kinds/socket_options.py lists.
 Sources:  tcp(7), ip(7), ipv6(7), socket(7), sock_diag(7), Linux net/ipv4/tcp.c, net/ipv4/inet_connection_sock.c.
 """
 
