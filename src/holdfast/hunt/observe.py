@@ -71,7 +71,7 @@ def proc_sights(tasks: Mapping[str, int]) -> dict[str, Sight]:
     pids = {str(p): f"@{label}" for label, p in tasks.items()}
     ranks: dict[str, str] = {}
     for name in os.listdir("/proc/self/ns"):
-        ranks[_link(f"/proc/self/ns/{name}").partition("[")[2].rstrip("]")] = "own"
+        ranks[_link(f"/proc/self/ns/{name}")] = "own"
     out: dict[str, Sight] = {}
     for label, pid in tasks.items():
         for rank, tid in enumerate(sorted(map(int, os.listdir(f"/proc/{pid}/task")))):
@@ -96,11 +96,12 @@ def _named(sight: Sight, pids: Mapping[str, str]) -> str:
 
 # A namespace is ours or another: its number says nothing more, and is used again as soon as it is free.
 def _canonical(value: str, ranks: dict[str, str]) -> str:
-    return _NUMBERED.sub(lambda m: f"{m[1]}:[{_rank(ranks, m[2])}]", value)
+    return _NUMBERED.sub(lambda m: f"{m[1]}:[{_rank(ranks, m[1], m[0])}]", value)
 
 
-def _rank(ranks: dict[str, str], number: str) -> str:
-    return ranks.setdefault(number, f"#{sum(r != 'own' for r in ranks.values()) + 1}")
+# Counted by sort: one more namespace does not give every socket another name.
+def _rank(ranks: dict[str, str], sort: str, link: str) -> str:
+    return ranks.setdefault(link, f"#{sum(r != 'own' and known.startswith(f'{sort}:') for known, r in ranks.items()) + 1}")
 
 
 def _process(label: str, pid: int) -> Iterator[tuple[str, Sight]]:

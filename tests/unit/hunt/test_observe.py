@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import threading
 import time
 
@@ -28,3 +29,28 @@ def test_where_a_wait_writes_what_remains_is_known_while_it_waits() -> None:
         os.close(reading)
         os.close(writing)
     assert observe.limits(own) == []
+
+
+def test_objects_are_counted_by_their_sort() -> None:
+    own = {"leader": os.getpid()}
+
+    def links(*fds: int) -> list[str]:
+        found = observe.proc_sights(own)
+        return [found[f"leader.fd[{fd}].link"].value.partition("[")[2] for fd in fds]
+
+    first, second = os.pipe()
+    try:
+        alone = links(first, second)
+        with socket.socket() as low, socket.socket() as lower:
+            os.dup2(low.fileno(), 3000)  # above both pipes; and one below them, in the place of the first end
+            os.dup2(first, 3001)
+            os.dup2(lower.fileno(), first)
+            try:
+                assert links(second, 3001) == alone
+            finally:
+                os.dup2(3001, first)
+                os.close(3000)
+                os.close(3001)
+    finally:
+        os.close(first)
+        os.close(second)
