@@ -24,6 +24,12 @@ def test_a_number_is_masked_only_where_the_kernel_would_put_it(data: bytes, left
     assert masked(data, PID) == left
 
 
+def test_the_end_of_a_word_is_no_number() -> None:
+    number = int.from_bytes(b"64", "little").to_bytes(4, "little")
+    assert masked(b"x86_64\0\0", number) == b"x86_64\0\0"
+    assert masked(b"\1\0\0\0" + number, number) == b"\1\0\0\0<nnn"
+
+
 def test_a_difference_far_into_a_long_text_is_seen() -> None:
     one, other = "0" * 500 + "1" + "0" * 500, "0" * 1001
     cut, also = apart(one, other)
