@@ -400,13 +400,14 @@ def _needs(line: Line) -> set[str]:
 
 def masked(data: bytes, number: bytes) -> bytes:
     """Bytes without a number of the kernel, which stands at a place that four divides; elsewhere a program's own bytes may look like it."""
+    out = bytearray(data)
     at = data.find(number)
     while at >= 0:
         text = at > 0 and number[:2].isalnum() and 0x20 < data[at - 1] < 0x7F  # the 64 of x86_64 is a pid, too
         if at % 4 == 0 and not text:
-            data = data[:at] + b"<" + b"n" * (len(number) - 1) + data[at + len(number) :]
+            out[at : at + len(number)] = b"<" + b"n" * (len(number) - 1)
         at = data.find(number, at + 1)
-    return data
+    return bytes(out)
 
 
 def _plain(seen: Seen | str, subject: Subject) -> Seen | str:
