@@ -7,18 +7,11 @@ Source:  ioctl_pagemap_scan(2); commit 52526ca7fdb9 ("fs/proc/task_mmu: implemen
 from __future__ import annotations
 
 import os
-from struct import Struct as Format
 
-from holdfast.kernel.libc import addressof, buffer
-from holdfast.tracee import ptrace
+from holdfast.kernel import pagescan
+from holdfast.kernel.pagescan import FILE, PFNZERO, PRESENT, SWAPPED
 
 PAGE = 4096
-SCAN = 0xC0606610
-WRITTEN, FILE, PRESENT, SWAPPED, PFNZERO = 2, 4, 8, 16, 32
-TOP = 0x7FFFFFFFF000
-# struct pm_scan_arg: size flags start end walk_end vec vec_len max_pages category_inverted category_mask category_anyof_mask return_mask
-_ARGS = Format("<12Q")
-_REGION = Format("<3Q")  # struct page_region: start, end, categories
 
 
 def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> list[tuple[int, int]]:
@@ -31,7 +24,8 @@ def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> l
     fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
     try:
         try:
-            runs = _scan(fd, areas[0][0] if areas else 0, areas[-1][1] if areas else 0, shared)
+            low, high = (areas[0][0], areas[-1][1]) if areas else (0, 0)
+            runs = pagescan.runs(fd, low, high, told=PRESENT, without=PFNZERO if shared else FILE | PFNZERO, any_of=PRESENT | SWAPPED)
         except OSError as e:
             if e.errno not in (25, 22):  # ENOTTY, EINVAL: no such ioctl here
                 raise
@@ -49,29 +43,6 @@ def own_pages(pid: int, areas: list[tuple[int, int]], shared: bool = False) -> l
             if low < high:
                 out.append((low, high))
             j += 1
-    return out
-
-
-def _scan(fd: int, start: int, end: int, shared: bool) -> list[tuple[int, int]]:
-    unwanted = PFNZERO if shared else FILE | PFNZERO
-    room = 256  # most processes have fewer; each page of room costs a fault
-    args, regions = buffer(_ARGS.size), buffer(room * _REGION.size)
-    out: list[tuple[int, int]] = []
-    while start < end:
-        _ARGS.pack_into(args, 0, 96, 0, start, end, 0, addressof(regions), room, 0, unwanted, unwanted, PRESENT | SWAPPED, PRESENT)
-        got = ptrace.ioctl(fd, SCAN, addressof(args))
-        for a, b, _ in _REGION.iter_unpack(memoryview(regions)[: got * _REGION.size]):
-            if out and out[-1][1] == a:
-                out[-1] = (out[-1][0], b)
-            else:
-                out.append((a, b))
-        if got < room:
-            break
-        # the kernel says where it last ran out of room of its own (512 regions), which may be before what it has reported since
-        start = max(_ARGS.unpack_from(args)[4], out[-1][1])
-        if room < 8192:
-            room = 8192
-            regions = buffer(room * _REGION.size)
     return out
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.tracee import pagemap, ptrace
+from holdfast.kernel import pagescan
+from holdfast.tracee import pagemap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +30,10 @@ def area() -> Iterator[tuple[mmap.mmap, int]]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "read":
 
-        def refuse(fd: int, op: int, address: int) -> int:
+        def refuse(*_: object, **__: object) -> list[tuple[int, int]]:
             raise OSError(errno.ENOTTY, "as before Linux 6.7")
 
-        monkeypatch.setattr(ptrace, "ioctl", refuse)
+        monkeypatch.setattr(pagescan, "runs", refuse)
     return str(request.param)
 
 

@@ -13,26 +13,21 @@ import errno
 import os
 import struct
 
-from holdfast.kernel.libc import INT, LONG, POINTER, addressof, buffer, function, refused
+from holdfast.kernel import pagescan
+from holdfast.kernel.pagescan import FILE, GUARD, HUGE, PFNZERO, PRESENT, SWAPPED, WPALLOWED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PAGE = 4096
-_SCAN = 0xC0606610
-_WPALLOWED, _FILE, _PRESENT, _SWAPPED, _PFNZERO, _HUGE, _GUARD = 1, 4, 8, 16, 32, 64, 256
+_FIRST = WPALLOWED | FILE | PRESENT | SWAPPED | PFNZERO | HUGE
 # what a scan may tell, newest first: guard pages (v6.16), then what the first form had
-_MASKS = (_WPALLOWED | _FILE | _PRESENT | _SWAPPED | _PFNZERO | _HUGE | _GUARD, _WPALLOWED | _FILE | _PRESENT | _SWAPPED | _PFNZERO | _HUGE)
-_SORTS = (("there", _PRESENT | _SWAPPED), ("file", _FILE), ("zero", _PFNZERO), ("huge", _HUGE), ("guard", _GUARD))
+_MASKS = (_FIRST | GUARD, _FIRST)
+_SORTS = (("there", PRESENT | SWAPPED), ("file", FILE), ("zero", PFNZERO), ("huge", HUGE), ("guard", GUARD))
 # the same of /proc/PID/pagemap: bits 63, 62, 61 and 58 (guard, v6.15)
 _ENTRY = (("there", 1 << 63 | 1 << 62), ("file", 1 << 61), ("guard", 1 << 58))
-_ARGS = struct.Struct("<12Q")
-_REGION = struct.Struct("<3Q")
-_ROOM = 512  # regions a call
 _MOST_RUNS, _MOST_PAGES = 100_000, 1 << 20
-
-_ioctl = function("ioctl", INT, LONG, POINTER, returns=INT)
 
 
 class TooMany(Exception):
@@ -55,7 +50,7 @@ def sorts(pid: int, areas: Iterable[tuple[int, int]]) -> dict[int, dict[str, str
                 if cause.errno not in {errno.EINVAL, errno.ENOTTY}:
                     raise
                 continue
-            if not mask & _GUARD:  # this kernel has the scan, and tells of guards by pagemap only, or has none
+            if not mask & GUARD:  # this kernel has the scan, and tells of guards by pagemap only, or has none
                 for start, runs in _entries(fd, wanted, _ENTRY[-1:]).items():
                     found[start].update(runs)
             return found
@@ -65,26 +60,18 @@ def sorts(pid: int, areas: Iterable[tuple[int, int]]) -> dict[int, dict[str, str
 
 
 def _scanned(fd: int, areas: list[tuple[int, int]], mask: int) -> dict[int, dict[str, str]]:
-    room = buffer(_ROOM * _REGION.size)
-    args = buffer(_ARGS.size)
     out: dict[int, dict[str, str]] = {}
     total = 0
     for start, end in areas:
         runs: dict[str, list[tuple[int, int]]] = {}
-        at = start
-        while at < end:
-            _ARGS.pack_into(args, 0, _ARGS.size, 0, at, end, 0, addressof(room), _ROOM, 0, 0, 0, mask, mask)
-            count = _ioctl(fd, _SCAN, args)
-            if count < 0:
-                raise refused("PAGEMAP_SCAN")
-            total += count
-            if total > _MOST_RUNS:
-                raise TooMany
-            for first, last, bits in _REGION.iter_unpack(room.raw[: count * _REGION.size]):
+        for batch in pagescan.regions(fd, start, end, told=mask, any_of=mask):
+            for first, last, bits in batch:
+                total += 1
+                if total > _MOST_RUNS:
+                    raise TooMany
                 for name, any_of in _SORTS:
                     if bits & any_of:
                         _extend(runs.setdefault(name, []), (first - start) // PAGE, (last - start) // PAGE)
-            at = _ARGS.unpack(args)[4]
         out[start] = {name: _text(found) for name, found in runs.items()}
     return out
 
