@@ -195,7 +195,7 @@ def _free(name: str, number: int, taken: set[str]) -> str:
 
 
 def _makes(line: Line) -> list[str]:
-    return ([line.result] if line.result else []) + [v.name for v in _walk(line.args) if isinstance(v, Room) and v.name]
+    return ([line.result] if line.result else []) + [v.name for v in line.values if isinstance(v, Room) and v.name]
 
 
 def _shape(line: Line) -> str:
@@ -232,15 +232,6 @@ def _part(part: bytes | Ref | Taken | Pointer, names: Mapping[str, str]) -> byte
     return value
 
 
-def _walk(values: Iterable[Value | Pointer]) -> Iterator[Value | Pointer]:
-    for value in values:
-        yield value
-        if isinstance(value, Parts):
-            yield from _walk(value.parts)
-        elif isinstance(value, Pointer):
-            yield from _walk((value.to,))
-
-
 def _blocks(recipe: Recipe) -> bool:
     return any(line.blocks for line in recipe.lines)
 
@@ -257,8 +248,8 @@ def _conflict(recipe: Recipe) -> bool:
         thing = (
             line.call,
             line.actor,
-            *(v.name for v in _walk(line.args) if isinstance(v, (Const, Ref))),
-            *((v.name, v.offset) for v in _walk(line.args) if isinstance(v, Taken)),
+            *(v.name for v in line.values if isinstance(v, (Const, Ref))),
+            *((v.name, v.offset) for v in line.values if isinstance(v, Taken)),
         )
         # the same call with other plain numbers sets the same thing to another value
         if thing in seen:

@@ -120,7 +120,7 @@ def whole(recipe: Recipe) -> bool:
 
 def _made(line: Line) -> dict[str, int | None]:
     # names that a line makes: its result, and its buffers with their sizes
-    out: dict[str, int | None] = {v.name: v.size for v in _walk(line.args) if isinstance(v, Room) and v.name}
+    out: dict[str, int | None] = {v.name: v.size for v in line.values if isinstance(v, Room) and v.name}
     if line.result:
         out[line.result] = None
     return out
@@ -128,20 +128,11 @@ def _made(line: Line) -> dict[str, int | None]:
 
 def _used(line: Line) -> Iterator[tuple[str, int]]:
     # names that a line's arguments use, and how far into a buffer
-    for v in _walk(line.args):
+    for v in line.values:
         if isinstance(v, Ref):
             yield v.name, 0
         elif isinstance(v, Taken):
             yield v.name, v.offset + v.size
-
-
-def _walk(values: Iterable[Value | Pointer]) -> Iterator[Value | Pointer]:
-    for value in values:
-        yield value
-        if isinstance(value, Parts):
-            yield from _walk(value.parts)
-        elif isinstance(value, Pointer):
-            yield from _walk((value.to,))
 
 
 # --- steps

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from holdfast.prog.text import Const, Parts, Pointer
+from holdfast.prog.text import Const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from holdfast.drift.ledger import Ledger
     from holdfast.hunt.recipe import Recipe
@@ -78,7 +78,7 @@ def keys(recipe: Recipe, proofs: Iterable[Proof]) -> set[str]:
         out.add(f"syscall:{line.call}")
         if line.call in CALLS:
             out.add(CALLS[line.call])
-        names = [c.name for c in _constants(line.args)]
+        names = [c.name for c in line.values if isinstance(c, Const)]
         out.update(f"{prefix}:{name}" for name in names for prefix in ("prctl", "arch_prctl", "policy"))
         if line.call in ("socket", "socketpair"):
             family, kind, protocol = ([n for n in names if n.startswith(p)][:1] for p in ("AF_", "SOCK_", "IPPROTO_"))
@@ -93,16 +93,6 @@ def keys(recipe: Recipe, proofs: Iterable[Proof]) -> set[str]:
         elif p.signature == "proc.timerslack_ns":
             out.add("attr:timerslack")
     return out
-
-
-def _constants(values: Iterable[object]) -> Iterator[Const]:
-    for value in values:
-        if isinstance(value, Const):
-            yield value
-        elif isinstance(value, Parts):
-            yield from _constants(value.parts)
-        elif isinstance(value, Pointer):
-            yield from _constants((value.to,))
 
 
 def tags(recipe: Recipe, proofs: Iterable[Proof]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from holdfast.model.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class Const(Record):
@@ -94,9 +94,23 @@ class Line(Record):
     actor: str = ""
     blocks: bool = False
 
+    @property
+    def values(self) -> Iterator[Value | Pointer]:
+        """Every value among the arguments, each followed by those that it is made of."""
+        return _within(self.args)
+
     def __str__(self) -> str:
         head = (f"{self.actor}: " if self.actor else "") + (f"{self.result} = " if self.result else "")
         return f"{head}{self.call}({', '.join(show(a) for a in self.args)})" + (" blocks" if self.blocks else "")
+
+
+def _within(values: Iterable[Value | Pointer]) -> Iterator[Value | Pointer]:
+    for value in values:
+        yield value
+        if isinstance(value, Parts):
+            yield from _within(value.parts)
+        elif isinstance(value, Pointer):
+            yield from _within((value.to,))
 
 
 def show(value: Value | Pointer) -> str:
