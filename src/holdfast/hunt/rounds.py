@@ -24,7 +24,7 @@ from holdfast.hunt.subject import NOT_BACK, Seen, Subject, descendants, end_tree
 from holdfast.hunt.verdict import Proof, Round
 from holdfast.kernel import release
 from holdfast.kernel.state.snapshot import Reader
-from holdfast.prog.text import Parts, Pointer, Ref, Taken
+from holdfast.prog.text import Ref, Taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from holdfast.hunt.engines.contract import Engine, Said
     from holdfast.hunt.observe import Sight
     from holdfast.hunt.recipe import Recipe
-    from holdfast.prog.text import Line, Value
+    from holdfast.prog.text import Line
 
     Look = dict[str, Sight]
 
@@ -63,6 +63,13 @@ class _Control:
         self.look, self.noise = look, noise
 
 
+class _Bare:
+    # What an engine changes of a subject without the state: by place and value before the value after, None where it is not always the
+    # same. And what it warns of, with how often.
+    def __init__(self, changes: dict[tuple[str, str], str | None], warned: Counter[str]) -> None:
+        self.changes, self.warned = changes, warned
+
+
 class Rounds:
     """Runs rounds with one engine.
 
@@ -77,8 +84,7 @@ class Rounds:
         self.judge = Judge(ledger.load(), release.numbers(self.kernel))
         self.program = os.path.join(folder, "subject")
         self._controls: dict[str, _Control] = {}
-        self._plain: dict[str, dict[tuple[str, str], str | None]] = {}
-        self._standing: dict[str, Counter[str]] = {}  # what an engine warns of without the state, by `make`
+        self._bares: dict[str, _Bare] = {}
 
     def close(self) -> None:
         """Give back what reading the kernel took."""
@@ -202,13 +208,13 @@ class Rounds:
         proofs += self._behaviour(recipe, went_on, rest)
         proofs = self.judge.unexplained(recipe.name, proofs)
         if proofs:
-            common = self._without(base, proofs) if recipe.interface != NOTHING else ()
+            bare = self._without(base) if recipe.interface != NOTHING else _Bare({}, Counter())
+            common = [p for p in proofs if (p.path, p.before) in bare.changes and bare.changes[p.path, p.before] in (None, p.after)]
             own = tuple(p for p in proofs if p not in common)
             if common:
                 facts["facts"] = (*facts.get("facts", ()), ("without", " ".join(sorted({p.signature for p in common}))))
             if own:
-                standing = self._standing.get("\n".join(map(str, base)), Counter())
-                warned = Counter(map(_worded, dumped.warned)) - standing
+                warned = Counter(map(_worded, dumped.warned)) - bare.warned
                 return {**facts, "verdict": "told" if _told(own, warned) else "lost", "proofs": own}
         if not seen:
             seen = facts["seen"] = self._otherwise_visible(recipe, got, went_on)
@@ -248,32 +254,32 @@ class Rounds:
     # What the engine does to a subject without the state: the same place, the same value before, the same value after (any value
     # after, where two such checkpoints disagree). Where the state itself is, the value before is another than without it, so that no
     # loss of the state can be among them. It is told once, by the recipe that is only `make`: decisions/0071.
-    def _without(self, make: Sequence[Line], proofs: list[Proof]) -> tuple[Proof, ...]:
+    def _without(self, make: Sequence[Line]) -> _Bare:
         key = "\n".join(map(str, make))
-        found = self._plain.get(key)
+        found = self._bares.get(key)
         if found is None:
-            first, second = ({(p.path, p.before): p.after for p in self._bare(make) or self._bare(())} for _ in range(2))
-            found = {place: after if second.get(place, after) == after else None for place, after in first.items()}
-            found.update({place: after for place, after in second.items() if place not in first})
-            if len(self._plain) >= _CONTROLS:
-                self._standing.pop(gone := next(iter(self._plain)), None)
-                self._plain.pop(gone)
-            self._plain[key] = found
-        return tuple(p for p in proofs if (p.path, p.before) in found and found[p.path, p.before] in (None, p.after))
+            runs = [self._bare(make) for _ in range(2)]
+            first, second = ({(p.path, p.before): p.after for p in proofs or self._bare(())[0]} for proofs, _ in runs)
+            changes = {place: after if second.get(place, after) == after else None for place, after in first.items()}
+            changes.update({place: after for place, after in second.items() if place not in first})
+            if len(self._bares) >= _CONTROLS:
+                self._bares.pop(next(iter(self._bares)))
+            found = self._bares[key] = _Bare(changes, runs[-1][1])
+        return found
 
-    def _bare(self, make: Sequence[Line]) -> list[Proof]:
+    def _bare(self, make: Sequence[Line]) -> tuple[list[Proof], Counter[str]]:
         with _started(self.program) as subject:
             self._make(subject, make)
             look = self.look(subject)
             dumped, restored = self._checkpoint(subject)
-            self._standing["\n".join(map(str, make))] = Counter(map(_worded, dumped.warned))
+            warned = Counter(map(_worded, dumped.warned))
             if restored is None or restored.how != "done":
-                return []
+                return [], warned
             try:
                 subject.settle()
-                return list(self.judge.differences(look, self.look(subject, look)))
+                return list(self.judge.differences(look, self.look(subject, look))), warned
             except (OSError, HoldfastError):
-                return []
+                return [], warned
 
     def _checkpoint(self, subject: Subject) -> tuple[Said, Said | None]:
         folder = os.path.join(self.folder, "round")
@@ -382,20 +388,7 @@ def _tid(subject: Subject, line: Line) -> int:
 
 
 def _needs(line: Line) -> set[str]:
-    out = {line.actor} if line.actor else set()
-
-    def walk(value: Value | Pointer) -> None:
-        if isinstance(value, (Ref, Taken)):
-            out.add(value.name)
-        elif isinstance(value, Parts):
-            for part in value.parts:
-                walk(part)
-        elif isinstance(value, Pointer):
-            walk(value.to)
-
-    for arg in line.args:
-        walk(arg)
-    return out
+    return ({line.actor} if line.actor else set()) | {v.name for v in line.values if isinstance(v, (Ref, Taken))}
 
 
 def masked(data: bytes, number: bytes) -> bytes:
@@ -453,9 +446,11 @@ def apart(one: str, other: str) -> tuple[str, str]:
         return one, other
     shared = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     start = max(0, shared - _TEXT // 2) if shared >= _TEXT - 8 else 0
-    return tuple(
-        ("..." if start else "") + text[start : start + _TEXT] + ("..." if len(text) > start + _TEXT else "") for text in (one, other)
-    )  # type: ignore[return-value]
+    return _cut(one, start), _cut(other, start)
+
+
+def _cut(text: str, start: int) -> str:
+    return ("..." if start else "") + text[start : start + _TEXT] + ("..." if len(text) > start + _TEXT else "")
 
 
 def _getters(before: list[tuple[Line, Seen | str]], after: list[tuple[Line, Seen | str]], subject: Subject) -> list[Proof]:
