@@ -7,6 +7,7 @@ the same program answers that was never dumped. HOLDFAST_SEED names other moment
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import mmap
@@ -570,9 +571,10 @@ class Client:
         return int(rest) if kind == b":" else rest.decode()
 
     def close(self) -> None:
-        """Go."""
-        self._file.close()
-        self._socket.close()
+        """Go, once redis has closed its end: until then it stands in CLOSE_WAIT, and a dump refuses it."""
+        with self._socket, self._file, contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            self._file.read()
 
 
 def free_port() -> int:

@@ -192,7 +192,7 @@ class Redis:
         return socket.create_connection(("127.0.0.1", self.port), timeout=harness.PATIENCE_S)
 
     def ask(self, line: str, unix: bool = False) -> str:
-        """The answer to one command."""
+        """The answer to one command, once redis has closed its end of the connection."""
         try:
             if unix:
                 sock = socket.socket(socket.AF_UNIX)
@@ -206,7 +206,10 @@ class Redis:
             file.write(line + "\r\n")
             file.flush()
             answer = file.readline().rstrip()
-            return file.readline().rstrip() if answer.startswith("$") else answer
+            answer = file.readline().rstrip() if answer.startswith("$") else answer
+            sock.shutdown(socket.SHUT_WR)
+            assert file.read() == ""  # until then its end stands in CLOSE_WAIT, and a dump refuses it
+            return answer
 
 
 @pytest.fixture
