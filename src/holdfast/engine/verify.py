@@ -74,6 +74,9 @@ def _leave_out(tree: TreeEvidence, records: Mapping[str, Mapping[str, Any]]) -> 
     # what the restorer gave of its own, as its caller wished, may be anything and is nobody's to compare
     given: frozenset[ObjectId] = frozenset(map(ObjectId, records.get("fd.inherited", ())))
     if given:
+        for file in tree.files:
+            if file.id in given:
+                file.close()  # the tree, which closes the others, forgets it
         tree.files = [f for f in tree.files if f.id not in given]
         for inode in tree.inodes:
             inode.files = [f for f in inode.files if f.id not in given]

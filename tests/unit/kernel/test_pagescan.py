@@ -31,7 +31,7 @@ def scanned() -> Iterator[tuple[int, int]]:
             if page % 2:
                 memory[page * PAGE] = 1
             else:
-                memory[page * PAGE]  # noqa: B018 - a read maps the zero page
+                memory[page * PAGE]  # a read maps the zero page
         fd = os.open("/proc/self/pagemap", os.O_RDONLY)
         try:
             if no_scan := _refusal(fd, base):

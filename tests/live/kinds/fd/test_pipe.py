@@ -10,6 +10,7 @@ import pytest
 import holdfast
 from holdfast import Options
 from holdfast.errors import Refused
+from holdfast.kernel import borrowed
 from tests import harness
 
 if TYPE_CHECKING:
@@ -147,7 +148,11 @@ def test_a_standard_descriptor_that_leads_out_becomes_the_restorers(tmp_path: Pa
         dumped = holdfast.dump(subject.pid, tmp_path / "image", options=Options(external_stdio=True))
         subject.process.wait()
         assert [loss.kind for loss in dumped.admission.losses] == ["fd.inherited"]
+        borrowed.forget()
+        ours = len(os.listdir("/proc/self/fd"))
         harness.restored(tmp_path / "image", subject)
+        borrowed.forget()
+        assert len(os.listdir("/proc/self/fd")) == ours
     finally:
         subject.kill()
         os.close(reader)
