@@ -78,10 +78,9 @@ class Births:
         first.call("close_range", 3, 0xFFFFFFFF, 0)  # what the restorer itself was started with
         if prepare is not None:
             first.extend(prepare)
-        hand.run(first)
         roots = [name for name, process in self.tree.items() if process.parent is None]
         for name in roots[:1] if roots else list(self.tree)[:1]:
-            self._fork(hand, name, area, parent=True)
+            self._fork(hand, name, area, parent=True, first=first)
         now = self._strays(hand, roots[1:], area)
         os.kill(stub, 9)
         _reap(stub)
@@ -132,9 +131,9 @@ class Births:
 
     # --- one process
 
-    def _fork(self, by: Hand, name: Any, area: Area, parent: bool = False) -> None:
+    def _fork(self, by: Hand, name: Any, area: Area, parent: bool = False, first: Program | None = None) -> None:
         rec = self.tree[name]
-        program = Program()
+        program = first or Program()
         nspid = Block(int(rec.nspid).to_bytes(4, "little") + bytes(4))
         flags = spawn.CLONE_PTRACE | (spawn.CLONE_PARENT if parent else 0)
         exit_signal = 0 if parent else rec.exit_signal
@@ -190,7 +189,10 @@ class Births:
         if leader:
             program = Program()
             program.call("setsid", check=int(rec.nspid))
-            hand.run(program)
+            if rec.zombie:
+                hand.run(program)
+            else:
+                hand.owed = program  # whatever the process does next; its children come after
         if self.at_birth is not None:
             self.at_birth(name, hand)
         makers = {child: int(self.tree[child].parent_thread) for child in normal}

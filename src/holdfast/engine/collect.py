@@ -28,6 +28,8 @@ from holdfast.tracee import ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.kernel.procfs.maps import Smap, Vma
     from holdfast.tracee.seize import Held, Thread
 
@@ -112,9 +114,10 @@ def running_tree(root: int, options: Options) -> TreeEvidence:
     return tree
 
 
-def stopped_tree(held: Held, options: Options, with_flags: bool = True) -> TreeEvidence:
+def stopped_tree(held: Held, options: Options, with_flags: bool = True, ours: Mapping[int, tuple[int, int]] | None = None) -> TreeEvidence:
     """Evidence of a tree that we hold: complete and consistent.
 
+    Shape:   `ours`: by pid, start and end of an area of ours that is there already
     Needs:   every task of the tree is stopped by us
     """
     tree = TreeEvidence(ObjectId("tree"), options, Live("/proc"))
@@ -135,6 +138,7 @@ def stopped_tree(held: Held, options: Options, with_flags: bool = True) -> TreeE
         _threads(process, [t.tid for t in p.threads])
         for evidence, thread in zip(process.threads, p.threads, strict=True):
             evidence.stopped = stopped(thread, leader=thread.tid == p.pid)
+        process.area = None if ours is None else ours.get(p.pid)
         areas(process, with_flags)
     _files(tree)
     _inodes(tree)

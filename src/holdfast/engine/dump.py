@@ -14,6 +14,7 @@ from errno import EFAULT
 from holdfast.engine import enclosure, faults, interrupts, memory, twin, unseen
 from holdfast.engine.admit import Admitted, admit, told
 from holdfast.engine.collect import running_tree, stopped_tree
+from holdfast.engine.garbage import Seldom
 from holdfast.engine.inside import AREA, Inside, describe
 from holdfast.errors import HoldfastError, Refused, TargetChanged, UsageError
 from holdfast.image.inventory import Inventory
@@ -81,7 +82,7 @@ def dump(
     if pid == os.getpid() or pid <= 0:
         raise UsageError("pid", f"{pid} is not a process that can be dumped from here", do="give the pid of another process")
     began = time.monotonic_ns()
-    with interrupts.Held() as signals, Writer(image, sync=sync) as writer:
+    with Seldom(), interrupts.Held() as signals, Writer(image, sync=sync) as writer:
         work = _Work(pid, writer, leave_running, options, signals)
         work.pages.progress = progress
         unseen.prepare(options)

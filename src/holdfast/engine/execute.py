@@ -16,14 +16,15 @@ from holdfast.engine.fill import Filler
 from holdfast.engine.inside import size_of
 from holdfast.errors import InternalError, KernelLacks
 from holdfast.kernel.procfs.maps import parse_maps
+from holdfast.kernel.sched import keep_near, let_run
 from holdfast.kernel.source import Live
 from holdfast.model.record import Record
 from holdfast.prog.call import Program
-from holdfast.tracee import privilege, ptrace, spawn
+from holdfast.tracee import privilege, ptrace
 from holdfast.tracee.arch.x86_64 import SYSCALL_INSN, Registers
 from holdfast.tracee.gadget import Gadget
 from holdfast.tracee.inject import CallFailed
-from holdfast.tracee.seize import Held, Thread
+from holdfast.tracee.seize import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from holdfast.engine.plan import Action, Plan
     from holdfast.engine.steps import PlannedPart
     from holdfast.image.read import Image
-    from holdfast.tracee.inject import Hand
+    from holdfast.tracee.inject import Area, Hand
     from holdfast.tracee.leavings import Leavings
     from holdfast.tracee.names import Names
 
@@ -92,6 +93,7 @@ class Execution:
         self.held = Held()
         self.hands: dict[str, Hand] = {}
         self.pids: dict[str, int] = {}
+        self.areas: dict[int, tuple[Gadget, Area]] = {}
         self.made_paths: list[tuple[str, bytes]] = []
         self.fill_ns = 0
         anonymous: dict[str, list[tuple[int, int]]] = {}
@@ -105,19 +107,14 @@ class Execution:
 
     # --- the tree
 
-    def start(self, stub: int, held: bool = False) -> None:
+    def start(self, stub: int) -> None:
         """Make every task of the tree.
 
-        Shape:   `held`: the stub is traced by us already, and stopped
+        Needs:   the stub is traced by us, and stopped
         Raises:  kernel_lacks.set_tid: a pid is taken, or may not be chosen
         """
         faults.point("restore.stub")
-        if not held:
-            spawn.hold_stub(stub)
-            ptrace.request(ptrace.INTERRUPT, stub)
-            thread = Thread(stub)
-            while thread.wait() >> 16 != ptrace.EVENT_STOP:
-                ptrace.request(ptrace.CONT, stub)
+        keep_near(stub)  # and so every task of the tree, until it is settled
         with Live(f"/proc/{stub}") as source:
             self._stub_maps = parse_maps(source.read("maps"))
         draft = self.plan.draft
@@ -340,22 +337,30 @@ class Execution:
 
     # --- the end
 
-    def settle(self) -> None:
-        """Set extended state, signal masks and registers of every thread, and take the areas away."""
+    def settle(self, leave: bool = True) -> None:
+        """Set extended state, signal masks and registers of every thread.
+
+        Shape:   `leave`: take the areas away; else whoever looks at the tree does, for whom they stay in `areas`
+        """
         records = self.plan.draft.records
-        cpus = records.get("task.cpu", {})
+        # an area from before says nothing of how memory is mapped after such a call
+        renewed = {p.task for p in self.plan.parts for c in p.calls.calls if c.name == "mlockall"}
+        states, cpus = records.get("task.cpu", {}), records.get("task.affinity", {})
         masks = records.get("task.sigmask", {})
         for name, rec in self.plan.draft.tree.items():
             if rec.zombie:
                 continue
             hand = self.hands[str(name)]
-            waits = {tid: _begin(self.hands.get(f"thread:{int(tid)}", hand), cpus[f"thread:{int(tid)}"]) for tid in rec.threads}
-            hand.unmap_area()
+            waits = {tid: _begin(self.hands.get(f"thread:{int(tid)}", hand), states[f"thread:{int(tid)}"]) for tid in rec.threads}
+            if leave or hand.area is None or hand.given or str(name) in renewed:
+                hand.unmap_area()
+            else:
+                self.areas[hand.tid] = (hand.gadget, hand.area)
             for tid in rec.threads:
                 thread = f"thread:{int(tid)}"
                 th = self.hands.get(thread, hand)
                 th.to_trap_stop()
-                cpu = cpus[thread]
+                cpu = states[thread]
                 ptrace.set_xstate(th.tid, cpu.xstate)
                 words = Registers(bytes(27 * 8))
                 for register, value in cpu.items():
@@ -366,11 +371,12 @@ class Execution:
                 mask = masks[thread].blocked if thread in masks else 0
                 ptrace.set_sigmask(th.tid, mask)
                 th.thread.settled(raw, mask)
+                _let_run(thread, th.tid, cpus[thread].cpus if thread in cpus else ())
         faults.point("restore.registers")
 
     def look(self, options: Any) -> Any:
         """Evidence of the restored tree, still stopped."""
-        return stopped_tree(self.held, options)
+        return stopped_tree(self.held, options, ours={pid: (a.base, a.base + a.size) for pid, (_, a) in self.areas.items()})
 
     def let_go(self) -> int:
         """Release the tree; our pid of its first process."""
@@ -399,6 +405,19 @@ class Execution:
                     os.waitpid(pid, ptrace.WALL)
                 except ChildProcessError:
                     continue  # a child of one of the others
+
+
+def _let_run(thread: str, tid: int, cpus: tuple[int, ...]) -> None:
+    try:
+        let_run(tid, cpus)
+    except OSError as cause:
+        raise KernelLacks(
+            "affinity",
+            f"task.affinity of {thread} cannot be restored: it may not run on the CPUs {cpus or 'that there are'}",
+            where=f"sched_setaffinity of task {tid}",
+            why=cause.strerror or "",
+            do="restore in a cpuset that has these CPUs; the tree was destroyed, the image is whole",
+        ) from cause
 
 
 def _slacks(records: Mapping[str, Mapping[str, Any]], root: Any) -> dict[int, int]:

@@ -31,7 +31,6 @@ class LiveHost(Host):
 
     def __init__(self, records: Mapping[str, Mapping[str, Any]]) -> None:
         self._records = records
-        self._areas: dict[str, KernelArea] = {}
         self._stats: dict[bytes, Any] = {}
 
     def stat(self, path: bytes) -> Any:
@@ -49,12 +48,21 @@ class LiveHost(Host):
 
     def kernel_area(self, name: str) -> Any:
         """Size and digest of one of our own kernel areas, or None."""
-        if not self._areas:
-            with Live("/proc/self") as source:
-                text = source.read("maps")
-            # a large program that restores has thousands of areas, and the kernel's are named: Linux fs/proc/task_mmu.c
-            for v in parse_maps(b"".join(line for line in text.splitlines(True) if line.endswith(b"]\n"))):
-                if v.special in ("vdso", "vvar", "vvar_vclock"):
-                    code = ptrace.read_memory(os.getpid(), v.start, v.size) if v.special == "vdso" else b""
-                    self._areas[v.special] = KernelArea(v.size, blake2b(code, digest_size=16).digest() if code else b"")
-        return self._areas.get(name)
+        if not _own:
+            _own.update(_own_areas())
+        return _own.get(name)
+
+
+_own: dict[str, KernelArea] = {}  # as long as this process runs this program they are the same
+
+
+def _own_areas() -> dict[str, KernelArea]:
+    with Live("/proc/self") as source:
+        text = source.read("maps")
+    found = {}
+    # a large program that restores has thousands of areas, and the kernel's are named: Linux fs/proc/task_mmu.c
+    for v in parse_maps(b"".join(line for line in text.splitlines(True) if line.endswith(b"]\n"))):
+        if v.special in ("vdso", "vvar", "vvar_vclock"):
+            code = ptrace.read_memory(os.getpid(), v.start, v.size) if v.special == "vdso" else b""
+            found[v.special] = KernelArea(v.size, blake2b(code, digest_size=16).digest() if code else b"")
+    return found

@@ -13,11 +13,12 @@ from holdfast.tracee.inject import PAGE, Area, Hand, quiet_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from typing import Any
 
     from holdfast.model.record import Record
     from holdfast.prog.call import Answers
+    from holdfast.tracee.gadget import Gadget
     from holdfast.tracee.seize import Held
 
     Subject = ProcessEvidence | ThreadEvidence | VmaEvidence | FileEvidence | InodeEvidence
@@ -29,11 +30,19 @@ _Dialogue: type[Generator[Any, Any, Any]] = type(_ for _ in ())  # types.Generat
 class Inside:
     """Areas and hands for the processes that we hold.
 
+    Shape:   `there`: by pid, an area that a process has already, and a syscall instruction of its own
     Needs:   every task of the tree is stopped by us
     """
 
-    def __init__(self, held: Held, processes: Sequence[ProcessEvidence], size: int = AREA, guarded: bool = False) -> None:
-        self.held = held
+    def __init__(
+        self,
+        held: Held,
+        processes: Sequence[ProcessEvidence],
+        size: int = AREA,
+        guarded: bool = False,
+        there: Mapping[int, tuple[Gadget, Area]] | None = None,
+    ) -> None:
+        self.held, self._there = held, there or {}
         self.guarded = guarded
         self.guard: Guard | None = None
         self.size = size
@@ -43,7 +52,7 @@ class Inside:
         self._processes = {p.pid: p for p in processes if not p.zombie}
 
     def open(self) -> None:
-        """Map an area into every process."""
+        """Map an area into every process that has none."""
         if self.guarded:
             self.guard = Guard(sum(len(p.threads) for p in self._processes.values()))
         for process in self._processes.values():
@@ -52,12 +61,19 @@ class Inside:
     def _open_one(self, process: ProcessEvidence) -> None:
         status = process.leader.status
         signal = quiet_signal(status.ignored, status.caught, status.pending | status.shared_pending)
-        code = [
-            (a.vma.start, a.vma.end, a.vma.offset, a.vma.name.decode("utf-8", "surrogateescape")) for a in process.vmas if a.vma.prot & 4
-        ]
-        hand = Hand(self.held.thread(process.pid), gadget.find(process.pid, code), signal, self.guard)
-        self.hands[process.pid] = hand
-        area = hand.map_area(self.size)
+        there = self._there.get(process.pid)
+        if there is not None:
+            hand = self.hands[process.pid] = Hand(self.held.thread(process.pid), there[0], signal, self.guard)
+            area = there[1]
+            hand.use_area(area)
+        else:
+            code = [
+                (a.vma.start, a.vma.end, a.vma.offset, a.vma.name.decode("utf-8", "surrogateescape"))
+                for a in process.vmas
+                if a.vma.prot & 4
+            ]
+            hand = self.hands[process.pid] = Hand(self.held.thread(process.pid), gadget.find(process.pid, code), signal, self.guard)
+            area = hand.map_area(self.size)
         self.areas[process.pid] = self._known[process.pid] = area
         process.area = (area.base, area.base + area.size)
 

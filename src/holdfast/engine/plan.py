@@ -189,7 +189,8 @@ def make_plan(
             draft.act("proc", part.task, tuple(part.proc_writes), {key}, ())
     births = _births(draft)
     held = {key for mine in births.values() for part in mine for key in part.gives}
-    return Plan(draft, births, _sort([*(p for p in draft.parts if not p.birth), *draft.actions], held))
+    leaders = {f"thread:{int(p.nspid)}": str(pid) for pid, p in draft.tree.items()}
+    return Plan(draft, births, _sort([*(p for p in draft.parts if not p.birth), *draft.actions], held, leaders))
 
 
 def _groups(kind: Kind, mine: Mapping[Any, Any]) -> list[list[Entry]]:
@@ -326,7 +327,11 @@ def _births(draft: Draft) -> dict[str, list[PlannedPart]]:
     return out
 
 
-def _sort(nodes: Sequence[PlannedPart | Action], held: AbstractSet[str] = frozenset()) -> list[Round]:
+def _sort(
+    nodes: Sequence[PlannedPart | Action], held: AbstractSet[str] = frozenset(), leaders: Mapping[str, str] | None = None
+) -> list[Round]:
+    # `leaders`: first threads to their processes, with which they are one task
+    same = leaders or {}
     givers: dict[str, int] = {}
     users: dict[str, int] = {}
     waiting: dict[str, list[PlannedPart | Action]] = {}
@@ -370,23 +375,23 @@ def _sort(nodes: Sequence[PlannedPart | Action], held: AbstractSet[str] = frozen
 
     def after(entry: tuple[int, str], node: PlannedPart | Action) -> int:
         at, task = entry
-        return at if isinstance(node, Action) or task == node.task else at + 1
+        return at if isinstance(node, Action) or task == same.get(node.task, node.task) else at + 1
 
     index = 0
     while index < len(ready):
         node = ready[index]
         index += 1
         done += 1
-        at = earliest.get(id(node), 0)
+        at, mine = earliest.get(id(node), 0), same.get(node.task, node.task)
         level[id(node)] = at
         while len(rounds) <= at:
             rounds.append(Round())
         if isinstance(node, Action):
             rounds[at].actions.append(node)
         else:
-            rounds[at].parts.setdefault(node.task, []).append(node)
+            rounds[at].parts.setdefault(mine, []).append(node)
         for key in node.gives:
-            note(last_task, key, at, node.task)
+            note(last_task, key, at, mine)
             givers[key] -= 1
             if givers[key] == 0:
                 for w in waiting.pop(key, ()):
@@ -397,7 +402,7 @@ def _sort(nodes: Sequence[PlannedPart | Action], held: AbstractSet[str] = frozen
         for key in node.needs | node.gives:
             if key in node.ends:
                 continue
-            note(end_task, key, at, node.task)
+            note(end_task, key, at, mine)
             users[key] -= 1
             if users[key] == 0:
                 for w in enders.pop(key, ()):

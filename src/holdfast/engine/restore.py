@@ -8,6 +8,7 @@ import time
 from holdfast.engine import faults
 from holdfast.engine.enclosure import Enclosure
 from holdfast.engine.execute import Execution, Outcome, part_size, plan_layout
+from holdfast.engine.garbage import Seldom
 from holdfast.engine.host import LiveHost
 from holdfast.engine.plan import Plan, make_plan
 from holdfast.engine.verify import verify
@@ -15,6 +16,7 @@ from holdfast.errors import Differs, HoldfastError, Refused
 from holdfast.image import read
 from holdfast.kinds import registry
 from holdfast.kinds.evidence import Options
+from holdfast.model.ids import ObjectId
 from holdfast.model.record import Record
 from holdfast.tracee import spawn
 
@@ -91,8 +93,8 @@ def _paged(image: Image, records: Mapping[str, Mapping[str, Any]]) -> set[str]:
     for process, areas in by_process.items():
         areas.sort()
         i = 0
-        for run in sorted(image.runs(process), key=lambda r: int(r.start)):  # type: ignore[arg-type]
-            start = int(run.start)
+        for run in image.runs(ObjectId(process)):
+            start = run.start
             while i < len(areas) and areas[i][1] <= start:
                 i += 1
             if i < len(areas) and areas[i][0] <= start:
@@ -109,22 +111,22 @@ def restore(
     Raises:  bad_image.*, refused.restore, kernel_lacks.*; differs.verify: the tree was destroyed
     """
     began = time.monotonic_ns()
-    with read.open(path, readers(), trust=trust) as image:
+    with Seldom(), read.open(path, readers(), trust=trust) as image:
         prepared = prepare(image)
         tree = prepared.plan.draft.tree
         # a number of a session or group whose leader is gone is in use as well
         taken = frozenset(n for p in tree.values() for n in (*map(int, p.threads), int(p.session), int(p.group)))
         space = enclosure_of(prepared)
         execution = Execution(prepared.plan, image, prepared.hole, prepared.size, None if space is None else space.names)
-        stub = spawn.spawn_stub(taken) if space is None else space.stub(taken)
+        stub = spawn.held_stub(taken) if space is None else space.stub(taken)
         with execution.filler as filler:
             try:
                 filler.check_digests()
-                execution.start(stub, held=space is not None)
+                execution.start(stub)
                 if space is not None:
                     space.reap_stub()
                 execution.run(progress)
-                execution.settle()
+                execution.settle(leave=not check)
                 if check:
                     checked(execution, prepared)
                 filler.checked()
@@ -189,7 +191,7 @@ def checked(execution: Execution, prepared: Prepared) -> None:
     # what needs an option was decided at the dump: a connection that was restored as reset has an error to report, and may have it here
     tree = execution.look(Options(reset_tcp=True))
     try:
-        differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds()) if d.matters]
+        differences = [d for d in verify(execution.held, tree, prepared.records, registry.kinds(), there=execution.areas) if d.matters]
     finally:
         tree.close()
     if differences:

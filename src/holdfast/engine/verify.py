@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import TreeEvidence
+    from holdfast.tracee.gadget import Gadget
+    from holdfast.tracee.inject import Area
     from holdfast.tracee.seize import Held
 
 
@@ -28,14 +30,16 @@ def verify(
     records: Mapping[str, Mapping[str, Any]],
     kinds: Mapping[str, Kind],
     ignored: frozenset[str] = frozenset(),
+    there: Mapping[int, tuple[Gadget, Area]] | None = None,
 ) -> list[Difference]:
     """Every difference between the image's records and the tree.
 
+    Shape:   `there`: by pid, an area that a process has still, and a syscall instruction of its own; the areas are gone afterwards
     Needs:   the tree is stopped by us; the caller closes it
     """
     given = _leave_out(tree, records)
     admitted = admit(tree)
-    inside = Inside(held, tree.processes)
+    inside = Inside(held, tree.processes, there=there)
     inside.open()
     try:
         now = describe(inside, [(ev, kind.verbs["dump"]) for kind, ev in admitted.carriers])
@@ -65,6 +69,8 @@ def verify(
                     out.append(Difference(name, id, "", a, b))
                     continue
                 a, b = nothing if a is None else a, nothing if b is None else b
+            if a == b:
+                continue
             compare = kind.verbs.get("compare")
             out.extend(compare(a, b, id) if compare is not None else compare_fields(name, id, a, b))
     return out

@@ -242,14 +242,27 @@ def _read_map(data: bytes, start: int, at: int, end: int, count: int, depth: int
     last = b""
     for _ in range(count):
         key_at = at
-        key, at = _item(data, at, end, MAX_DEPTH)
-        if type(key) is not str:
-            raise Malformed("a map key that is not text", key_at)
+        lead = data[at] if at < end else 0xFF
+        if 0x60 <= lead < 0x78 and at + lead - 0x5F <= end:  # short text, as in _read_array
+            at += lead - 0x5F
+            try:
+                key = str(data[key_at + 1 : at], "utf-8")
+            except UnicodeDecodeError:
+                raise Malformed("text that is not UTF-8", key_at) from None
+        else:
+            key, at = _item(data, at, end, MAX_DEPTH)
+            if type(key) is not str:
+                raise Malformed("a map key that is not text", key_at)
         raw = data[key_at:at]
         if raw <= last:
             raise Malformed("map keys out of order or twice", key_at)
         last = raw
-        out[key], at = _item(data, at, end, depth + 1)
+        lead = data[at] if at < end else 0xFF
+        if lead < 24:
+            out[key] = lead
+            at += 1
+        else:
+            out[key], at = _item(data, at, end, depth + 1)
     return out, at
 
 

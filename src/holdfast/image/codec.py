@@ -155,12 +155,20 @@ class Binding:
         self.nested: dict[str, Binding] = {}
 
 
+_own: dict[tuple[type[Record], str], Binding] = {}  # of images whose schema equals ours
+
+
 def bind(cls: type[Record], kind: str, theirs: KindSchema | None) -> Binding:
     """How to read a kind's records into our class; `theirs` is None when the image's schema equals ours.
 
     Raises:  bad_image.retyped_field: a field has another type in the image than here
     """
-    return _bind(schema.plan(cls), kind, theirs, theirs.record if theirs else "", {})
+    if theirs is not None:
+        return _bind(schema.plan(cls), kind, theirs, theirs.record, {})
+    found = _own.get((cls, kind))
+    if found is None:
+        found = _own[cls, kind] = _bind(schema.plan(cls), kind, None, "", {})
+    return found
 
 
 def _bind(plan: Plan, path: str, theirs: KindSchema | None, name: str, made: dict[type[Record], Binding]) -> Binding:

@@ -44,6 +44,7 @@ class Image:
         self._digests: dict[int, tuple[int, bytes]] = {}
         self._chunk = pages.CHUNK
         self.frames: tuple[Frame, ...] = ()
+        self._of_kind: dict[str, list[Frame]] = {}
         self._described: dict[str, bytes] = {}
         self._schemas: dict[str, KindSchema] = {}
         self.digest = b""
@@ -52,7 +53,7 @@ class Image:
 
     def kinds(self) -> list[str]:
         """The kinds that the image holds, in the order of their first frames."""
-        return list(dict.fromkeys(f.kind for f in self.frames if not f.kind.startswith("image.")))
+        return [kind for kind in self._of_kind if not kind.startswith("image.")]
 
     def records(self, kind: str) -> list[codec.Entry]:
         """All records of a kind with their object ids, in the order in which they were written.
@@ -69,10 +70,9 @@ class Image:
         Shape:   int, bool, bytes, str, None, list, dict; an absent field has the image's own default
         """
         found: list[tuple[ObjectId, dict[str, Any]]] = []
-        for f in self.frames:
-            if f.kind == kind:
-                names, columns = codec.split(self._data[f.payload : f.payload_end], kind)
-                found += zip(map(ObjectId, names), codec.plain_rows(names, columns, self.schema_of(kind)), strict=True)
+        for f in self._of_kind.get(kind, ()):
+            names, columns = codec.split(self._data[f.payload : f.payload_end], kind)
+            found += zip(map(ObjectId, names), codec.plain_rows(names, columns, self.schema_of(kind)), strict=True)
         return found
 
     def schema_of(self, kind: str) -> KindSchema:
@@ -174,9 +174,8 @@ class Image:
     def _index(self) -> dict[ObjectId, list[pages.Run]]:
         if self._runs is None:
             self._runs = {}
-            for f in self.frames:
-                if f.kind == pages.INDEX_KIND:
-                    self._runs = pages.unpack_index(self._payload(f), self.inventory.page_size, self.pages_files())
+            for f in self._of_kind.get(pages.INDEX_KIND, ()):
+                self._runs = pages.unpack_index(self._payload(f), self.inventory.page_size, self.pages_files())
         return self._runs
 
     def _payload(self, f: Frame) -> bytes:
@@ -189,6 +188,8 @@ class Image:
         finally:
             os.close(fd)
         self.frames = tuple(frame.scan(self._data, STATE))
+        for f in self.frames:
+            self._of_kind.setdefault(f.kind, []).append(f)
         self._check_seal()
         self._load_schemas()
         entries = self._decode(inventory.KIND, (inventory.Inventory, inventory.VERSION, {}))
@@ -196,9 +197,8 @@ class Image:
             raise broken.damaged(inventory.KIND, "an image has one inventory")
         self.inventory = entries[0][1]
         self._check_inventory()
-        for f in self.frames:
-            if f.kind == pages.DIGESTS_KIND:
-                self._chunk, self._digests = pages.unpack_digests(self._payload(f))
+        for f in self._of_kind.get(pages.DIGESTS_KIND, ()):
+            self._chunk, self._digests = pages.unpack_digests(self._payload(f))
         for n, (wanted, _) in self._digests.items():
             self._fds[n], found = trust.open_file(self._directory, pages.name_of(n), self._trusted)
             if found != wanted:
@@ -247,7 +247,7 @@ class Image:
             )
 
     def _load_schemas(self) -> None:
-        described = next(_decode(self._payload(f), SCHEMA_KIND) for f in self.frames if f.kind == SCHEMA_KIND)
+        described = _decode(self._payload(self._of_kind[SCHEMA_KIND][0]), SCHEMA_KIND)
         if type(described) is not dict or any(type(raw) is not bytes for raw in described.values()):
             raise broken.damaged(SCHEMA_KIND, "not a map of kinds to schemas")
         self._described = described
@@ -269,13 +269,13 @@ class Image:
             )
 
     def _check_version(self, kind: str, version: int) -> None:
-        if any(f.version != version for f in self.frames if f.kind == kind):
+        if any(f.version != version for f in self._of_kind[kind]):
             raise broken.damaged(kind, "frame and schema disagree about the record version")
 
     # Decode a kind, or say why that is not possible, or that it does not matter.
     def _admit(self, kind: str, reader: Reader | None) -> list[codec.Entry] | None:
-        must = any(f.must_understand for f in self.frames if f.kind == kind)
-        version = next(f.version for f in self.frames if f.kind == kind)
+        mine = self._of_kind[kind]
+        must, version = any(f.must_understand for f in mine), mine[0].version
         if reader is None or version > reader[1]:
             self._check_version(kind, self.schema_of(kind).version)
             if must:
@@ -299,9 +299,8 @@ class Image:
                 out += codec.unpack_rows([name], [row], binding, self.warnings)
         else:
             binding = codec.bind(cls, kind, theirs)
-            for f in self.frames:
-                if f.kind == kind:
-                    out += codec.unpack(self._payload(f), binding, self.warnings)
+            for f in self._of_kind.get(kind, ()):
+                out += codec.unpack(self._payload(f), binding, self.warnings)
         if len({entry[0] for entry in out}) != len(out):
             raise broken.damaged(kind, "an object id is there twice")
         return out

@@ -46,6 +46,7 @@ CARRIED = {
 # `sd` is the soft-dirty bit of a tracker; `ac` says that the area is counted against the overcommit limit, as a private one is from when it
 # first may be written (mm/mprotect.c): one that may not be now has the word `accounted`.
 DERIVED = frozenset(("rd", "wr", "ex", "sh", "mr", "mw", "me", "ms", "ac", "sd"))
+KNOWN = DERIVED.union(CARRIED)
 ACCOUNTED = "ac"
 # A letter of an area of the process's own memory that has or had guard pages: mm.guard carries where they are.
 GUARDED = {"gu": "guarded"}
@@ -92,11 +93,11 @@ def refusals(ev: VmaEvidence, allowed: Container[str] = ()) -> Iterator[Refusal]
 
     Shape:   `allowed` are letters that the asking kind carries itself
     """
-    if ev.smap is None:
+    if ev.smap is None or (not ev.smap.keyed and KNOWN.issuperset(ev.flags)):
         return
     who = f"pid {int(ev.process.pid)} ({ev.process.stat.comm.decode('utf-8', 'backslashreplace')}) memory {ev.vma.start:#x}-{ev.vma.end:#x}"
     for letters in ev.flags:
-        if letters in CARRIED or letters in DERIVED or letters in allowed:
+        if letters in KNOWN or letters in allowed:
             continue
         if letters in FOREIGN:
             yield Refusal(
@@ -153,13 +154,13 @@ def bits(prot: tuple[str, ...]) -> int:
     return out
 
 
-def first_protection(rec: Any, steps: Steps) -> int:
+def first_protection(rec: Any, steps: Steps, subject: ObjectId) -> int:
     """The protection to map an area with: writable where it once was.
 
     One that never was, but has pages of its own, got them from a debugger; mapped writable it would be counted. The engine forces them in.
     """
     prot = bits(rec.protection)
-    once = "accounted" in rec.flags or ("no_reserve" in rec.flags and steps.has_pages(steps.subject))
+    once = "accounted" in rec.flags or ("no_reserve" in rec.flags and steps.has_pages(subject))
     return prot | WRITE if once else prot
 
 
@@ -170,16 +171,16 @@ def mapped(part: Part, rec: Any) -> None:
         part.call("madvise", rec.start, PAGE, MADV_GUARD_REMOVE)
 
 
-def finish(rec: Any, steps: Steps, first: int) -> None:
-    """Emit what follows the filling of an area: final protection, advice, name, locks, seal."""
+def finish(rec: Any, steps: Steps, first: int, subject: ObjectId) -> None:
+    """Emit what follows the filling of the area `subject`: final protection, advice, name, locks, seal."""
     flags = frozenset(rec.flags)
     prot = bits(rec.protection)
     size = rec.end - rec.start
     early = flags & ADVICE.keys()
-    guards = _guards(rec, steps)
+    guards = _guards(rec, steps, subject)
     if not (prot != first or early or guards or rec.name is not None or flags & {"locked", "sealed"}):
         return
-    part: Part = steps.part(needs=("filled",), gives=("sealed",))
+    part: Part = steps.part(task=owner(subject), needs=("filled",), gives=("sealed",))
     for start, end in guards:
         part.call("madvise", start, end - start, MADV_GUARD_INSTALL)
     if prot != first:
@@ -194,8 +195,13 @@ def finish(rec: Any, steps: Steps, first: int) -> None:
         part.call("mseal", rec.start, size, 0)
 
 
-def _guards(rec: Any, steps: Steps) -> list[tuple[int, int]]:
-    found = steps.record_of(ObjectId(f"process:{str(steps.subject).split(':')[1]}"), "mm.guard")
+def owner(area: ObjectId) -> ObjectId:
+    """The process that an area belongs to."""
+    return ObjectId(f"process:{str(area).split(':')[1]}")
+
+
+def _guards(rec: Any, steps: Steps, subject: ObjectId) -> list[tuple[int, int]]:
+    found = steps.record_of(owner(subject), "mm.guard")
     if found is None:
         return []
     return [(max(g.start, rec.start), min(g.end, rec.end)) for g in found.ranges if g.start < rec.end and rec.start < g.end]

@@ -7,6 +7,7 @@ the target.
 from __future__ import annotations
 
 from holdfast.kernel.procfs.fdinfo import FdInfo, parse_fdinfo
+from holdfast.kernel.procfs.limits import parse_limits
 from holdfast.kernel.procfs.stat import Stat, parse_stat
 from holdfast.kernel.procfs.status import Status, parse_status
 from holdfast.model.record import Record, field
@@ -112,6 +113,15 @@ class Task:
         assert isinstance(got, Stat)
         return got
 
+    @property
+    def limits(self) -> dict[str, tuple[int, int]]:
+        """/proc/PID/limits, parsed."""
+        got = self._cache.get("#limits")
+        if got is None:
+            got = self._cache["#limits"] = parse_limits(self.read("limits"))
+        assert isinstance(got, dict)
+        return got
+
     def namespace(self, name: str) -> int:
         """The inode number of a namespace such as `net`, or 0 where this kernel has no such namespace."""
         try:
@@ -169,6 +179,11 @@ class ThreadEvidence(Task):
         super().__init__(id, source, process.tree)
         self.process, self.tid, self.nstid = process, tid, nstid
         self.stopped: Stopped | None = None
+
+    @property
+    def status(self) -> Status:
+        """/proc/PID/task/TID/status, parsed; that of a first thread is its process's (Linux fs/proc/base.c: one function prints both)."""
+        return self.process.status if int(self.tid) == int(self.process.pid) else super().status
 
 
 class VmaEvidence:

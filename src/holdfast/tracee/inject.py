@@ -102,6 +102,7 @@ class Hand:
         self._masked = False
         self._lowered: Lowered | None = None
         self._running = False  # a program was started and has not stopped yet
+        self.owed: Program | None = None  # what the next program begins with
         self.given: set[int] = set()  # descriptors that we made in the process (tracee/handover.py)
         self._saved_stack: tuple[int, bytes] | None = None
 
@@ -276,6 +277,10 @@ class Hand:
         if area is None:
             raise InternalError("area", f"task {self.tid} has no area")
         self._enter()
+        if self.owed is not None:
+            first, self.owed = self.owed, None
+            first.extend(program)
+            program = first
         lowered = self._lowered = lower(program, area.table + offset, NUMBERS)
         if lowered.size + offset > area.room:
             raise InternalError("area", f"a program of {lowered.size} bytes does not fit {area.room - offset} in task {self.tid}")

@@ -6,8 +6,10 @@ import os
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from struct import Struct as Format
 
+from holdfast.kernel.sched import Beside, keep_near
 from holdfast.tracee import ptrace
 from holdfast.tracee.arch.x86_64 import guard_elf, init_elf, stub_elf
+from holdfast.tracee.seize import wait_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +43,27 @@ def stub_file(name: str, elf: bytes) -> int:
     return fd
 
 
-def spawn_stub(avoid: frozenset[int]) -> int:
-    """Start a stub whose pid is none of those to be restored; its pid.
+def held_stub(avoid: frozenset[int]) -> int:
+    """Start a stub whose pid is none of those to be restored, and hold it, stopped, where we run; its pid.
 
-    Raises:  OSError: no process can be started
+    Raises:  OSError: no process can be started, or none may be traced
     """
+    with Beside():
+        pid = _spawn_stub(avoid)
+        try:
+            hold_stub(pid)
+            ptrace.request(ptrace.INTERRUPT, pid)
+            while wait_status(pid) >> 16 != ptrace.EVENT_STOP:
+                ptrace.request(ptrace.CONT, pid)
+        except BaseException:
+            os.kill(pid, 9)
+            os.waitpid(pid, ptrace.WALL)
+            raise
+    keep_near(pid)
+    return pid
+
+
+def _spawn_stub(avoid: frozenset[int]) -> int:
     fd = stub_file("holdfast-stub", stub_elf(os.getpid()))
     failed: list[int] = []
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -10,10 +10,7 @@ from holdfast.engine.births import Births
 from holdfast.errors import BadImage
 from holdfast.kinds.task.process import Process
 from holdfast.model.ids import NsPid, ObjectId
-from holdfast.prog.call import Answers
-
-if TYPE_CHECKING:
-    from holdfast.prog.call import Program
+from holdfast.prog.call import Answers, Program
 
 STUB, AREA, BEFORE = 900, object(), -1
 
@@ -28,9 +25,11 @@ class FakeHand:
 
     def __init__(self, births: Played, nspid: int) -> None:
         self.births, self.tid, self.nspid, self.area = births, nspid, nspid, AREA
+        self.owed: Program | None = None
 
     def run(self, program: Program) -> Answers:
-        for call in program.calls:
+        owed, self.owed = self.owed, None
+        for call in [*(owed.calls if owed is not None else ()), *program.calls]:
             numbers = [a for a in call.args if isinstance(a, int)]
             self.births.said.append((self.nspid, call.name, *numbers))
         return Answers({id(c): 0 for c in program.calls}, {})
@@ -45,8 +44,9 @@ class Played(Births):
         self.stub = FakeHand(self, STUB)
         self.next = 500
 
-    def _fork(self, by: Any, name: Any, area: Any, parent: bool = False) -> None:
+    def _fork(self, by: Any, name: Any, area: Any, parent: bool = False, first: Program | None = None) -> None:
         number = int(self.tree[name].nspid)
+        by.run(Program())
         self.said.append((by.nspid, "sibling" if parent else "child", number))
         self.hands[str(name)] = FakeHand(self, number)  # type: ignore[assignment]
 
@@ -56,6 +56,7 @@ class Played(Births):
     def _born(self, by: Any, number: int, rec: Any) -> tuple[int, int, Any]:
         if not number:
             number, self.next = self.next, self.next + 1
+        by.run(Program())
         self.said.append((by.nspid, "helper", number))
         return number, number, FakeHand(self, number)
 
@@ -74,6 +75,8 @@ class Played(Births):
         for name, session in [(str(roots[0]), BEFORE), *born]:
             self._family(name, kids, AREA, session)  # type: ignore[arg-type]
         self._adopted(AREA)  # type: ignore[arg-type]
+        for hand in self.hands.values():
+            hand.run(Program())
         return self.said
 
 

@@ -158,6 +158,14 @@ def test_a_part_of_the_same_task_goes_in_the_same_round_behind_what_it_needs() -
     assert rounds_of(plan(restore)) == [{ROOT: ["first", "second", "third"]}]
 
 
+def test_a_process_and_its_first_thread_are_one_task() -> None:
+    def restore(rec: Made, steps: Steps) -> None:
+        steps.part(needs=("born", "one"), task=ObjectId("thread:1")).call("getpid")
+        steps.part(needs=("born",), gives=("one",)).call("gettid")
+
+    assert [calls for calls in in_rounds(plan(restore)) if calls] == [["gettid", "getpid"]]
+
+
 def test_a_part_of_another_task_waits_for_the_next_round() -> None:
     def restore(rec: Made, steps: Steps) -> None:
         steps.part(needs=("born", "a"), task=CHILD).call("after")

@@ -86,6 +86,7 @@ class Smap(Record):
     vma: Vma
     flags: tuple[str, ...]  # two letters each, in the kernel's order; `??` is a bit for which this kernel has no letters
     lines: tuple[bytes, ...]  # every other line, as printed
+    keyed: bool = False  # this kernel and processor have protection keys: one of the lines tells the area's
 
     def counters(self) -> dict[str, int]:
         """Every other key to its value.
@@ -151,6 +152,7 @@ def parse_smaps(data: bytes) -> list[Smap]:
     Source:  proc_pid_smaps(5), Linux fs/proc/task_mmu.c show_smap
     """
     out = []
+    keyed = b"\nProtectionKey:" in data
     lines = data.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
@@ -169,7 +171,7 @@ def parse_smaps(data: bytes) -> list[Smap]:
                 if rest[j][:8] == b"VmFlags:":
                     flags = tuple(rest.pop(j)[8:].decode("ascii").split())
                     break
-            out.append(Smap(_vma(lines[i]), flags, tuple(rest)))
+            out.append(Smap(_vma(lines[i]), flags, tuple(rest), keyed))
     except (ValueError, IndexError, KeyError) as cause:
         raise malformed("smaps", lines[i], _SOURCE) from cause
     return out

@@ -61,7 +61,7 @@ def restore(rec: Anon, steps: Steps) -> None:
         flags |= areas.MAP_GROWSDOWN
     if "no_reserve" in rec.flags:
         flags |= areas.MAP_NORESERVE
-    prot = areas.first_protection(rec, steps)
+    prot = areas.first_protection(rec, steps, steps.subject)
     part = steps.part(needs=("clear",), gives=("mapped",))
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, areas.NO_FD, 0, check=rec.start)
     if "accounted" in rec.flags and not steps.has_pages(steps.subject):
@@ -69,7 +69,7 @@ def restore(rec: Anon, steps: Steps) -> None:
         part.call("madvise", rec.start, areas.PAGE, areas.MADV_POPULATE_WRITE)
         part.call("madvise", rec.start, areas.PAGE, areas.MADV_DONTNEED)
     areas.mapped(part, rec)
-    areas.finish(rec, steps, prot)
+    areas.finish(rec, steps, prot, steps.subject)
 
 
 def compare(before: Anon, after: Anon, where: ObjectId) -> Iterator[Difference]:

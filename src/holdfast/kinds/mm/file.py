@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from holdfast.kinds.contract import Difference, Host, Probes, Steps, Verdict
+    from holdfast.kinds.contract import Difference, Entry, Host, Part, Probes, Steps, Verdict
     from holdfast.kinds.evidence import VmaEvidence
     from holdfast.model.ids import ObjectId
+    from holdfast.prog.call import Call
 
 AT_FDCWD = -100
 O_RDWR, O_CLOEXEC = 2, 0o2000000
@@ -130,22 +131,33 @@ def ready(rec: FileArea, host: Host) -> Iterator[Refusal]:
 
 
 def restore(rec: FileArea, steps: Steps) -> None:
-    """Open the file, map it where it was, then advice and locks once it is filled."""
+    """Open the file once for all areas of a process that map it, map them where they were, then advice and locks once they are filled."""
     needs = ["clear", "paths", "caps"]
     if rec.inode is not None:
         needs.append(str(rec.inode))
+    by_process: dict[ObjectId, list[Entry]] = {}
+    for mate in steps.mates:
+        by_process.setdefault(areas.owner(mate.id), []).append(mate)
+    for process, mates in by_process.items():
+        part = steps.part(task=process, needs=needs, gives=("mapped",))
+        # what has no name is opened again through the descriptor that the object was made with
+        path = rec.path if rec.inode is None else b"/proc/self/fd/%d" % part.slot(rec.inode)
+        fd = part.call("openat", AT_FDCWD, path + b"\0", (O_RDWR if rec.writable else 0) | O_CLOEXEC, 0)
+        firsts = [_map(part, mate.record, fd, steps, mate.id) for mate in mates]
+        part.call("close", fd)
+        for mate, first in zip(mates, firsts, strict=True):
+            areas.mapped(part, mate.record)
+            areas.finish(mate.record, steps, first, mate.id)
+
+
+# The protection that an area is mapped with until it is filled.
+def _map(part: Part, rec: FileArea, fd: Call, steps: Steps, subject: ObjectId) -> int:
     flags = areas.MAP_FIXED_NOREPLACE | (areas.MAP_SHARED if rec.shared else areas.MAP_PRIVATE)
     if "no_reserve" in rec.flags:
         flags |= areas.MAP_NORESERVE
-    prot = areas.bits(rec.protection) if rec.shared else areas.first_protection(rec, steps)
-    part = steps.part(needs=needs, gives=("mapped",))
-    # what has no name is opened again through the descriptor that the object was made with
-    path = rec.path if rec.inode is None else b"/proc/self/fd/%d" % part.slot(rec.inode)
-    fd = part.call("openat", AT_FDCWD, path + b"\0", (O_RDWR if rec.writable else 0) | O_CLOEXEC, 0)
+    prot = areas.bits(rec.protection) if rec.shared else areas.first_protection(rec, steps, subject)
     part.call("mmap", rec.start, rec.end - rec.start, prot, flags, fd, rec.offset, check=rec.start)
-    part.call("close", fd)
-    areas.mapped(part, rec)
-    areas.finish(rec, steps, prot)
+    return prot
 
 
 def compare(before: FileArea, after: FileArea, where: ObjectId) -> Iterator[Difference]:
@@ -154,4 +166,12 @@ def compare(before: FileArea, after: FileArea, where: ObjectId) -> Iterator[Diff
     return (d for d in areas.compare("mm.file", where, before, after) if d.field not in skip)
 
 
-KIND: Any = Kind("mm.file", record=FileArea, subject="vma", claims=True, watches=areas.WATCHES, verbs=verbs(__name__))
+KIND: Any = Kind(
+    "mm.file",
+    record=FileArea,
+    subject="vma",
+    claims=True,
+    watches=areas.WATCHES,
+    verbs=verbs(__name__),
+    group=lambda rec: (rec.path, rec.writable, rec.inode),
+)

@@ -70,7 +70,7 @@ def restore(rec: Shared, steps: Steps) -> None:
     part = steps.part(needs=("clear",), gives=("mapped",))
     source = steps.staging(rec.inode) + rec.offset
     part.call("mremap", source, 0, rec.end - rec.start, MREMAP_MAYMOVE | MREMAP_FIXED, rec.start, check=rec.start)
-    areas.finish(rec, steps, areas.READ | areas.WRITE)
+    areas.finish(rec, steps, areas.READ | areas.WRITE, steps.subject)
 
 
 def compare(before: Shared, after: Shared, where: ObjectId) -> Iterator[Difference]:

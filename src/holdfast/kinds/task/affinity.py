@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 
-from holdfast.kernel.sched import own_cpus_are_all
 from holdfast.kinds.contract import Claim, Kind, Refusal, StatusKey, verbs
 from holdfast.model.record import Record
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.kinds.contract import Host, Steps
     from holdfast.kinds.evidence import ThreadEvidence
 
-EVERY = b"\xff" * 1024  # the kernel reads as many bits as it has CPUs (kernel/sched/syscalls.c get_user_cpu_mask)
 SYSFS = b"/sys/devices/system/cpu"
 
 
@@ -56,13 +54,7 @@ def ready(rec: Affinity, host: Host) -> Iterator[Refusal]:
 
 
 def restore(rec: Affinity, steps: Steps) -> None:
-    mask = EVERY
-    if not rec.cpus and own_cpus_are_all():
-        return  # the new task inherits it; whoever asks, even for every CPU, is kept to it when a cpuset grows (kernel/cgroup/cpuset.c)
-    if rec.cpus:
-        number = sum(1 << cpu for cpu in rec.cpus)
-        mask = number.to_bytes((number.bit_length() + 63) // 64 * 8, "little")
-    steps.part(needs=("mm", "caps")).call("sched_setaffinity", 0, len(mask), mask)
+    """Nothing to emit: until the last the engine keeps the tasks where it runs itself, and then it lets them go where this says."""
 
 
 KIND = Kind(

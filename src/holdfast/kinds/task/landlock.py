@@ -38,26 +38,31 @@ def detect(ev: ThreadEvidence) -> Claim | None:
     return Claim()
 
 
-_peers: tuple[TreeEvidence | None, int, Status | None] = (None, 0, None)
+_peers: tuple[TreeEvidence | None, Status | None] = (None, None)
 
 
 # A process outside every sandbox of the tree, as the tree numbers it: we, or the job's init.
-def _peer(tree: TreeEvidence) -> tuple[int, Status]:
+def _peer(tree: TreeEvidence) -> int:
+    return INIT if tree.in_run else os.getpid()
+
+
+def _status_of_peer(tree: TreeEvidence) -> Status:
     global _peers
-    if _peers[0] is not tree or _peers[2] is None:
-        name, pid = (str(tree.init), INIT) if tree.in_run else ("self", os.getpid())
-        _peers = (tree, pid, parse_status(tree.host.read(f"{name}/status")))
-    assert _peers[2] is not None
-    return _peers[1], _peers[2]
+    known, status = _peers
+    if known is not tree or status is None:
+        status = parse_status(tree.host.read(f"{tree.init if tree.in_run else 'self'}/status"))
+        _peers = (tree, status)
+    return status
 
 
 # Whether the thread may look at the peer as far as users and capabilities go: only then a refusal tells of a sandbox.
 def _allowed(ev: ThreadEvidence) -> bool:
     if not ev.tree.in_run and ev.process.namespace("user") != tasks.own_namespace(ev.tree, "user"):
         return False  # what it may is of its own user namespace; ns.user refuses it
-    mine, (_, theirs) = ev.status, _peer(ev.tree)
+    mine = ev.status
     if mine.capabilities("Eff") >> CAP_SYS_PTRACE & 1:
         return True
+    theirs = _status_of_peer(ev.tree)
     same = {*theirs.uids[:3]} == {mine.uids[0]} and {*theirs.gids[:3]} == {mine.gids[0]}
     return same and not theirs.capabilities("Prm") & ~mine.capabilities("Prm")
 
@@ -77,7 +82,7 @@ def dump(ev: ThreadEvidence) -> Generator[Program, Answers, None]:
     if not _allowed(ev):
         return
     program = Program()
-    peer = _peer(ev.tree)[0]
+    peer = _peer(ev.tree)
     asked = program.call("kcmp", peer, peer, kcmp.VM, 0, 0, check=ANY)
     answers = yield program
     if answers.value(asked) == -EPERM:

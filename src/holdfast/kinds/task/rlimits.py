@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from struct import Struct as Format
 
-from holdfast.kernel.procfs.limits import INFINITY, parse_limits
+from holdfast.kernel.procfs.limits import INFINITY
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, Kind, Loss, Refusal, verbs
 from holdfast.model.record import Record
@@ -51,7 +51,7 @@ def detect(ev: ProcessEvidence) -> Claim | None:
 
 
 def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
-    found = parse_limits(ev.read("limits"))
+    found = ev.limits
     for name in found.keys() - NUMBERS.keys():
         yield Refusal(
             "task.rlimit",
@@ -71,18 +71,20 @@ def refuse(ev: ProcessEvidence, kernel: Probes) -> Iterator[Verdict]:
 
 
 def dump(ev: ProcessEvidence) -> Rlimits:
-    found = parse_limits(ev.read("limits"))
+    found = ev.limits
     return Rlimits(tuple(Limit(name, *(None if v == INFINITY else v for v in pair)) for name, pair in sorted(found.items())))
 
 
 def ready(rec: Rlimits, host: Host) -> Iterator[Refusal]:
     import resource  # a restore alone pays for it
 
-    if _privileged():
-        return
-    for limit in rec.limits:
-        ours = resource.getrlimit(NUMBERS[limit.name])[1]
-        if ours != resource.RLIM_INFINITY and (limit.hard is None or limit.hard > ours):
+    above = [
+        (limit, ours)
+        for limit in rec.limits
+        if (ours := resource.getrlimit(NUMBERS[limit.name])[1]) != resource.RLIM_INFINITY and (limit.hard is None or limit.hard > ours)
+    ]
+    if above and not _privileged():
+        for limit, ours in above:
             yield Refusal(
                 "task.rlimit_above",
                 f"the hard limit {limit.name} of {'infinity' if limit.hard is None else limit.hard} is above the restorer's {ours}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from struct import Struct as Format
 
 from holdfast.kernel import flags
-from holdfast.kernel.sched import own_slice_ns
+from holdfast.kernel.sched import EVERY, own_slice_ns
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, FlagSet, Kind, Refusal, Struct, verbs
 from holdfast.model.record import Record, field
@@ -129,6 +129,8 @@ def restore(rec: Sched, steps: Steps) -> None:
         rec.clamp_min or 0,
         1024 if rec.clamp_max is None else rec.clamp_max,
     )
+    if rec.policy == "deadline":  # only who may run on every CPU of its domain is admitted (sched_setscheduler(2), EPERM)
+        part.call("sched_setaffinity", 0, len(EVERY), EVERY)
     part.call("sched_setattr", 0, attr, 0)
     if rec.policy not in FAIR:
         part.call("setpriority", PRIO_PROCESS, 0, rec.nice)

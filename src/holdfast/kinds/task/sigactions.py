@@ -14,7 +14,7 @@ from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, FlagSet, Kind, StatusKey, Struct, verbs
 from holdfast.model.ids import RemoteAddr
 from holdfast.model.record import Record
-from holdfast.prog.call import At, Block, Out, Program
+from holdfast.prog.call import At, Out, Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ ACTION = Format("<4Q")  # handler, flags, restorer, mask
 MASK_SIZE = 8
 SIGKILL, SIGSTOP = 9, 19
 SIGNALS = tuple(n for n in range(1, 65) if n not in (SIGKILL, SIGSTOP))
+LIBRARY = (32, 33)  # tracee/spawn.py cannot give them their defaults
 DEFAULT = bytes(ACTION.size)
 
 
@@ -78,13 +79,12 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, SigActions]:
 
 
 def restore(rec: SigActions, steps: Steps) -> None:
-    # every signal, not those of the record only: what the restorer ignores is ignored in what it starts, too
+    # the process is born with the default for every signal but those of the C library, which may be ignored in what the restorer starts
     part = steps.part(gives=("actions",))
-    own = {a.signal: a for a in rec.actions}
-    default = Block(DEFAULT)
-    for signal in SIGNALS:
-        a = own.get(signal)
-        raw = default if a is None else ACTION.pack(int(a.handler), flags.bits("sigaction", a.flags), int(a.restorer), a.mask)
+    wanted = dict.fromkeys(LIBRARY, DEFAULT)
+    for a in rec.actions:
+        wanted[a.signal] = ACTION.pack(int(a.handler), flags.bits("sigaction", a.flags), int(a.restorer), a.mask)
+    for signal, raw in wanted.items():
         part.call("rt_sigaction", signal, raw, 0, MASK_SIZE)
 
 

@@ -34,6 +34,12 @@ def test_real_time_and_deadline() -> None:
     assert dump(attr(6, 4, 0, (1, 2, 3))) == Sched("deadline", 0, 0, ("SCHED_FLAG_DL_OVERRUN",), 1, 2, 3)
 
 
+def test_a_deadline_is_asked_for_by_who_may_run_on_every_cpu() -> None:
+    calls = captured.calls(KIND, Sched("deadline", 0, 0, (), 1, 2, 3), captured.THREAD)
+    assert [c[0] for c in calls] == ["sched_setaffinity", "sched_setattr", "setpriority"]
+    assert [c[0] for c in captured.calls(KIND, Sched("fifo", 0, 7), captured.THREAD)] == ["sched_setattr", "setpriority"]
+
+
 def test_zero_clamps_are_clamps_only_where_the_kernel_has_them() -> None:
     assert dump(attr(times=(own_slice_ns(), 0, 0))).clamp_max is None
     assert dump(attr(times=(own_slice_ns(), 0, 0)), {"sys/kernel/sched_util_clamp_max": b"1024\n"}).clamp_max == 0
