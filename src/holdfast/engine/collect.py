@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from holdfast.engine import enclosure
+from holdfast.engine import enclosure, foresight
 from holdfast.errors import TargetChanged
 from holdfast.kernel.procfs import listing
 from holdfast.kernel.procfs.maps import parse_maps, parse_smaps
@@ -28,7 +28,7 @@ from holdfast.tracee import ptrace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from holdfast.kernel.procfs.maps import Smap, Vma
     from holdfast.tracee.seize import Held, Thread
@@ -108,16 +108,18 @@ def running_tree(root: int, options: Options) -> TreeEvidence:
                 raise TargetChanged("died", f"there is no process {root}", where=f"/proc/{root}", do="check the pid") from e
     for process in tree.processes:
         if not process.zombie:
-            areas(process, with_flags=True)
+            areas(process)
     _files(tree)
     _inodes(tree)
     return tree
 
 
-def stopped_tree(held: Held, options: Options, with_flags: bool = True, ours: Mapping[int, tuple[int, int]] | None = None) -> TreeEvidence:
+def stopped_tree(
+    held: Held, options: Options, ours: Mapping[int, tuple[int, int]] | None = None, foreseen: Mapping[int, Sequence[Smap]] | None = None
+) -> TreeEvidence:
     """Evidence of a tree that we hold: complete and consistent.
 
-    Shape:   `ours`: by pid, start and end of an area of ours that is there already
+    Shape:   by pid: `ours`, start and end of an area of ours that is there already; `foreseen`, areas as they were before the stop
     Needs:   every task of the tree is stopped by us
     """
     tree = TreeEvidence(ObjectId("tree"), options, Live("/proc"))
@@ -139,7 +141,7 @@ def stopped_tree(held: Held, options: Options, with_flags: bool = True, ours: Ma
         for evidence, thread in zip(process.threads, p.threads, strict=True):
             evidence.stopped = stopped(thread, leader=thread.tid == p.pid)
         process.area = None if ours is None else ours.get(p.pid)
-        areas(process, with_flags)
+        areas(process, (foreseen or {}).get(p.pid))
     _files(tree)
     _inodes(tree)
     return tree
@@ -171,17 +173,19 @@ def stopped(thread: Thread, leader: bool) -> Stopped:
     )
 
 
-def areas(process: ProcessEvidence, with_flags: bool) -> None:
-    """Read a process's memory areas; its own area of ours, where it has one, is left out."""
-    found: list[tuple[Vma, Smap | None]]
-    if with_flags:
-        found = [(s.vma, s) for s in parse_smaps(process.source.read("smaps"))]
-    else:
-        found = [(v, None) for v in parse_maps(process.source.read("maps"))]
+def areas(process: ProcessEvidence, foreseen: Sequence[Smap] | None = None) -> None:
+    """Read a process's memory areas; its own area of ours, where it has one, is left out.
+
+    Shape:   `foreseen`: what was read before the process was stopped, and need not be read again if it holds
+    """
+    found = foreseen
+    if found is None or not foresight.holds(found, parse_maps(process.source.read("maps")), process.status):
+        found = parse_smaps(process.source.read("smaps"))
     ours = process.area
     process.vmas = [
         VmaEvidence(vma_id(process.nspid, v.start), process, v, s)
-        for v, s in found
+        for s in found
+        for v in (s.vma,)
         if v.name != b"[vsyscall]" and not (ours is not None and ours[0] <= v.start < ours[1])
     ]
 

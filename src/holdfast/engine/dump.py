@@ -9,37 +9,35 @@ from __future__ import annotations
 
 import os
 import time
-from errno import EFAULT
 
-from holdfast.engine import enclosure, faults, interrupts, memory, twin, unseen
+from holdfast.engine import enclosure, faults, foresight, interrupts, memory, unseen
 from holdfast.engine.admit import Admitted, admit, told
 from holdfast.engine.collect import running_tree, stopped_tree
 from holdfast.engine.garbage import Seldom
 from holdfast.engine.inside import AREA, Inside, describe
+from holdfast.engine.twins import GUARD, Twins, unreadable, without
 from holdfast.errors import HoldfastError, Refused, TargetChanged, UsageError
 from holdfast.image.inventory import Inventory
 from holdfast.image.write import Writer
 from holdfast.kernel.procfs.status import parse_status
 from holdfast.kinds.evidence import Options
-from holdfast.model.census import Refusal
 from holdfast.model.record import Record
-from holdfast.tracee.names import global_pid
 from holdfast.tracee.seize import Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from holdfast.image.write import Sealed
+    from holdfast.kernel.procfs.maps import Smap
     from holdfast.kinds.contract import Kind
     from holdfast.kinds.evidence import ProcessEvidence, TreeEvidence
-    from holdfast.model.census import Admission
+    from holdfast.model.census import Admission, Refusal
     from holdfast.model.ids import ObjectId
 
 VERSION = "0.1.0"
 BIG_AREA = 1 << 20
-GUARD = "mm.guard"  # the kind whose pages hold nothing and cannot be read, though they look like ones that are swapped out
 
 
 class Dumped(Record):
@@ -82,8 +80,26 @@ def dump(
     if pid == os.getpid() or pid <= 0:
         raise UsageError("pid", f"{pid} is not a process that can be dumped from here", do="give the pid of another process")
     began = time.monotonic_ns()
+    try:
+        return _dump(pid, image, leave_running, options, sync, progress, began, foresee=True)
+    except TargetChanged as cause:
+        if cause.code != "target_changed.areas":
+            raise
+        return _dump(pid, image, leave_running, options, sync, progress, began, foresee=False)
+
+
+def _dump(
+    pid: int,
+    image: str | bytes,
+    leave_running: bool,
+    options: Options,
+    sync: bool,
+    progress: Callable[[int, int], None] | None,
+    began: int,
+    foresee: bool,
+) -> Dumped:
     with Seldom(), interrupts.Held() as signals, Writer(image, sync=sync) as writer:
-        work = _Work(pid, writer, leave_running, options, signals)
+        work = _Work(pid, writer, leave_running, options, signals, foresee)
         work.pages.progress = progress
         unseen.prepare(options)
         try:
@@ -103,14 +119,15 @@ def dump(
 
 
 class _Work:
-    def __init__(self, pid: int, writer: Writer, leave_running: bool, options: Options, signals: interrupts.Held) -> None:
-        self.pid, self.writer, self.leave, self.options = pid, writer, leave_running, options
+    def __init__(self, pid: int, writer: Writer, leave_running: bool, options: Options, signals: interrupts.Held, foresee: bool) -> None:
+        self.pid, self.writer, self.leave, self.options, self.foresee = pid, writer, leave_running, options, foresee
         self.held = Held()
         self.tree: TreeEvidence
         self.admitted: Admitted
         self.inside: Inside | None = None
         self.records: list[Any] = []
-        self.twins: list[tuple[ProcessEvidence, twin.Twin, list[tuple[int, int]]]] = []
+        self.twins: Twins | None = None
+        self.foreseen: dict[int, list[Smap]] = {}
         self.command: tuple[bytes, ...] = ()
         self.stop_began = self.stop_ended = 0
         self.how = "copy"
@@ -125,6 +142,8 @@ class _Work:
         self.signals.safe()  # between two runs of a program
 
     def hold(self) -> None:
+        if self.leave and self.foresee:
+            self.foreseen = foresight.look(self.pid)
         self.stop_began = time.monotonic_ns()
         try:
             self.held.freeze(self.pid)
@@ -133,7 +152,7 @@ class _Work:
             self.held.release()
             raise _refused(self.pid, _with_others(self.pid, self.options, cause)) from cause
         faults.point("dump.frozen")
-        self.tree = stopped_tree(self.held, self.options)
+        self.tree = stopped_tree(self.held, self.options, foreseen=self.foreseen)
         unseen.waits(self.tree)
         self.command = _command(self.tree.processes[0])  # now: a process that is ended has none
 
@@ -190,21 +209,21 @@ class _Work:
         guards = {
             ev.id: rec.ranges for (kind, ev), rec in zip(self.admitted.carriers, self.records, strict=True) if rec and kind.name == GUARD
         }
-        ranges = {p.id: _without(memory.ranges_of(p, p.pid), guards.get(p.id, ())) for p in alive}
-        total = sum(b - a for r in ranges.values() for a, b in r)
         for inode in self.tree.inodes:
             memory.inode_contents(self.pages, inode)
-        if self.leave and total > memory.SMALL:
-            self._make_twins(alive, ranges)
+        self.twins = Twins(self.inside, self.pages, guards)
+        if self.leave and sum(foresight.own_memory(p.status) for p in alive) > memory.SMALL:
+            self._make_twins(alive)
         if not self.twins:
-            self.pages.total = self.pages.end + total
+            ranges = {p.id: without(memory.ranges_of(int(p.pid), memory.private_areas(p)), guards.get(p.id, ())) for p in alive}
+            self.pages.total = self.pages.end + sum(b - a for r in ranges.values() for a, b in r)
             for p in alive:
                 mine = ranges[p.id]
                 copy = self.pages.copy if sum(b - a for a, b in mine) <= memory.SMALL else self.pages.copy_much
                 try:
                     copy(p.pid, p, mine)
                 except OSError as cause:
-                    raise _unreadable(p, cause) from cause
+                    raise unreadable(p, cause) from cause
         faults.point("dump.pages")
         for file in self.tree.files:
             file.close()
@@ -232,51 +251,18 @@ class _Work:
         if self.inside is not None:
             self.inside.reap()
 
-    def _make_twins(self, alive: list[ProcessEvidence], ranges: dict[ObjectId, list[tuple[int, int]]]) -> None:
+    def _make_twins(self, alive: list[ProcessEvidence]) -> None:
         if any(_adopts(r) for r in self.records) or any(int(p.nspid) == 1 for p in alive):
             return
-        assert self.inside is not None
-        for p in alive:
-            hand = self.inside.hand(p.leader)
-            made = twin.make(hand, _finder(p))
-            if made is None:
-                self._end_twins()
-                return
-            if self.inside.guard is not None:
-                self.inside.guard.note_twin(made.pid)
-            # what a fork leaves out or changes is copied now: MADV_DONTFORK and MADV_WIPEONFORK (madvise(2))
-            odd = [(a.vma.start, a.vma.end) for a in p.vmas if {"dc", "wf"} & set(a.flags)]
-            now = [(a, b) for a, b in ranges[p.id] if any(s <= a < e for s, e in odd)]
-            later = [r for r in ranges[p.id] if r not in now]
-            self.pages.copy(p.pid, p, now)
-            self.twins.append((p, made, later))
-        self.how = "twin"
-        faults.point("dump.twin")
+        assert self.twins is not None
+        self.twins.make(alive)
+        if self.twins:
+            self.how = "twin"
 
     def finish_pages(self) -> None:
         """Copy from the twins; the tree runs already."""
-        try:
-            self.pages.total = self.pages.end + sum(b - a for _, _, later in self.twins for a, b in later)
-            for p, made, later in self.twins:
-                area = self.inside.area_of(p) if self.inside is not None else None
-                hand = made.seize()
-                if area is not None:
-                    hand.use_area(area)
-                if area is None or not self.pages.self_write(hand, p, later):
-                    try:
-                        self.pages.copy(made.pid, p, later)
-                    except OSError as cause:
-                        raise _unreadable(p, cause) from cause
-        finally:
-            self._end_twins()
-            if self.inside is not None:
-                self.inside.dismiss()
-
-    def _end_twins(self) -> None:
-        for _, made, _ in self.twins:
-            made.end()
-        self.twins = []
-        self.how = "copy" if self.pages.end == 0 else self.how
+        if self.twins:
+            self.twins.finish(foresight.used(self.tree.processes, self.foreseen))
 
     def write(self) -> Sealed:
         by_kind: dict[str, tuple[Kind, list[tuple[ObjectId, Any]]]] = {}
@@ -323,7 +309,8 @@ class _Work:
     def undo(self) -> None:
         """Leave the tree as it was."""
         try:
-            self._end_twins()
+            if self.twins is not None:
+                self.twins.end()
         finally:
             try:
                 if self.inside is not None:
@@ -356,43 +343,6 @@ def _with_others(pid: int, options: Options, cause: Refused) -> tuple[Refusal, .
         return mine
     known = {r.code for r in found}
     return (*(r for r in mine if r.code not in known), *found)
-
-
-def _unreadable(p: ProcessEvidence, cause: OSError) -> Exception:
-    if cause.errno != EFAULT:
-        return cause
-    why = "guard pages (MADV_GUARD_INSTALL) cannot be read, and Linux 6.13 to 6.17 does not show which areas have some"
-    what = f"pid {int(p.pid)} cannot be dumped: one of its pages cannot be read: {cause}"
-    do = "use Linux 6.18 or later, or a C library that makes none"
-    return _refused(int(p.pid), (Refusal("mm.guard.unseen", what, f"/proc/{int(p.pid)}/pagemap", why, do, GUARD),))
-
-
-def _without(ranges: list[tuple[int, int]], guards: Sequence[Any]) -> list[tuple[int, int]]:
-    # ranges less the guard pages; both sorted, without overlaps
-    if not guards:
-        return ranges
-    out: list[tuple[int, int]] = []
-    i = 0
-    for a, b in ranges:
-        while i < len(guards) and guards[i].end <= a:
-            i += 1
-        while i < len(guards) and (guard := guards[i]).start < b:
-            if a < guard.start:
-                out.append((a, guard.start))
-            a = guard.end
-            if a > b:
-                break
-            i += 1
-        if a < b:
-            out.append((a, b))
-    return out
-
-
-def _finder(process: ProcessEvidence) -> Callable[[int], int]:
-    # from a pid of the process's own namespace to ours
-    if len(process.status.ns_tgids) < 2:
-        return int
-    return lambda nspid: global_pid(nspid, process.pid)
 
 
 def _adopts(record: Any) -> bool:

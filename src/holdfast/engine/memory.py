@@ -357,9 +357,8 @@ def _pieces(ranges: Sequence[tuple[int, int]], per_call: int) -> list[list[tuple
     return out
 
 
-def ranges_of(process: ProcessEvidence, pid: int) -> list[tuple[int, int]]:
-    """The process's own pages, read from `pid` (itself or its twin)."""
-    areas = private_areas(process)
+def ranges_of(pid: int, areas: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """A process's own pages in some of its private areas, sorted, read from itself or from its twin."""
     return own_pages(pid, areas) if areas else []
 
 

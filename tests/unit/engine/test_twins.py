@@ -1,10 +1,10 @@
-"""What a dump computes beside what it does."""
+"""What is copied from twins."""
 
 from __future__ import annotations
 
 import pytest
 
-from holdfast.engine.dump import _without
+from holdfast.engine.twins import without
 from holdfast.kinds.mm.guard import Range
 
 
@@ -24,4 +24,4 @@ from holdfast.kinds.mm.guard import Range
 def test_guard_pages_are_taken_out_of_ranges(
     ranges: list[tuple[int, int]], guards: list[tuple[int, int]], left: list[tuple[int, int]]
 ) -> None:
-    assert _without(ranges, [Range(a, b) for a, b in guards]) == left
+    assert without(ranges, [Range(a, b) for a, b in guards]) == left
