@@ -155,11 +155,13 @@ class Inside:
                 room = self.areas[pid].room if pid in self.areas else 0
                 if cost > room:
                     raise InternalError("area", f"a question of {cost} bytes does not fit the area of {room}")
-                if used.get(pid, 0) + cost > room:
+                before = needed.get(who.tid, 0)
+                more = _placed(before + cost) - _placed(before)
+                if used.get(pid, 0) + more > room:
                     left.append(item)
                     continue
-                used[pid] = used.get(pid, 0) + cost
-                needed[who.tid] = needed.get(who.tid, 0) + cost
+                used[pid] = used.get(pid, 0) + more
+                needed[who.tid] = before + cost
                 slot = taken.setdefault(who.tid, (who, Program(), []))
                 slot[1].extend(asked)
                 slot[2].append(item)
@@ -167,12 +169,17 @@ class Inside:
             for who, joined, _ in taken.values():
                 offset = offsets.get(who.process.pid, 0)
                 self.hand(who).start(joined, offset)
-                offsets[who.process.pid] = offset + (needed[who.tid] + 63) // 64 * 64
+                offsets[who.process.pid] = offset + _placed(needed[who.tid])
             for who, _, items in taken.values():
                 answers = self.hand(who).finish()
                 out += [(i, t, g, answers) for i, t, g, _ in items]
             queue = left
         return out
+
+
+# What a thread's program takes of the area: the next one begins on a cache line of its own.
+def _placed(size: int) -> int:
+    return (size + 63) // 64 * 64
 
 
 def size_of(program: Program) -> int:

@@ -344,6 +344,8 @@ class Hand:
         The stop that follows a system call is not one where the kernel restarts an interrupted call (it does that only on
         the way through get_signal, arch/x86/kernel/signal.c), so a trap stop is asked for before the registers go back.
         """
+        if self._running:  # whoever started it never came to hear of its end
+            self._await_end()
         self.unmap_area()
         self.settle()
 
