@@ -60,16 +60,12 @@ def lower(program: Program, base: int, numbers: Mapping[str, int]) -> Lowered:
     for table in tables:
         tables.extend(c.child for c in table.calls if c.child is not None)
     starts: dict[int, int] = {}
-    rows: dict[int, int] = {}
+    rows: dict[int, int] = {}  # of the calls that come before
     placed: list[tuple[Call, int]] = []
     at = 0
     for table in tables:
         starts[id(table)] = at
-        for call in table.calls:
-            rows[id(call)] = at
-            placed.append((call, at))
-            at += ROW_SIZE
-        at += ROW_SIZE
+        at += ROW_SIZE * (len(table.calls) + 1)
     data_at = at
     data = bytearray()
     spots: dict[int, int] = {}
@@ -99,37 +95,42 @@ def lower(program: Program, base: int, numbers: Mapping[str, int]) -> Lowered:
         spots[id(arg)] = spot
         return spot
 
-    image = bytearray()
-    done: set[int] = set()
+    image: list[bytes | bytearray] = []
+    at = 0
     for table in tables:
         for call in table.calls:
             words = [0, 0, 0, 0, 0, 0]
-            flags = 0
+            flags = expect = 0
             for i, arg in enumerate(call.args):
                 if isinstance(arg, int):
                     words[i] = arg & MASK
-                elif isinstance(arg, bytes):
-                    words[i] = base + put(arg)
                 elif isinstance(arg, Call):
-                    if id(arg) not in done:
+                    row = rows.get(id(arg))
+                    if row is None:
                         raise ValueError(f"{call!r} uses the result of {arg!r}, which does not come before it")
-                    words[i] = base + rows[id(arg)] + RESULT_AT
+                    words[i] = base + row + RESULT_AT
                     flags |= 1 << i
                 elif isinstance(arg, Word):
                     words[i] = base + place(arg.out) + arg.offset
                     flags |= 1 << i
+                elif isinstance(arg, bytes):
+                    words[i] = base + put(arg)
                 else:
                     words[i] = base + place(arg)
-            expect = 0
+            check = call.check
             if call.child is not None:
                 flags |= 3 << 8
                 expect = base + starts[id(call.child)]
-            elif call.check == OK:
+            elif check == OK:
                 flags |= 1 << 8
-            elif call.check != ANY:
+            elif check != ANY:
                 flags |= 2 << 8
-                expect = int(call.check) & MASK
-            image += ROW.pack(numbers[call.name], flags, *words, expect, NOT_RUN)
-            done.add(id(call))
-        image += END
-    return Lowered(base, bytes(image + data), placed, outs)
+                expect = int(check) & MASK
+            image.append(ROW.pack(numbers[call.name], flags, *words, expect, NOT_RUN))
+            rows[id(call)] = at
+            placed.append((call, at))
+            at += ROW_SIZE
+        image.append(END)
+        at += ROW_SIZE
+    image.append(data)
+    return Lowered(base, b"".join(image), placed, outs)

@@ -29,6 +29,14 @@ NAMES = {
 }
 
 
+_WIDTH = 26  # "%-25s " in Linux fs/proc/base.c
+_KNOWN = {words.ljust(_WIDTH).encode(): name for words, name in NAMES.items()}
+
+
+def _number(word: bytes) -> int:
+    return INFINITY if word == b"unlimited" else int(word)
+
+
 def parse_limits(data: bytes) -> dict[str, tuple[int, int]]:
     """Limit name to soft and hard limit; `unlimited` is 2**64-1; a limit of unknown name has the kernel's words for a name.
 
@@ -40,7 +48,13 @@ def parse_limits(data: bytes) -> dict[str, tuple[int, int]]:
     for line in data.split(b"\n"):
         if not line or line.startswith(b"Limit "):
             continue
-        # The name ends before the first number; a soft limit of 20 digits leaves one space only, so columns cannot be cut.
+        # The name ends before the first number; a soft limit of 20 digits leaves one space only, so its column cannot be cut.
+        known = _KNOWN.get(line[:_WIDTH])
+        if known is not None:
+            pair = line[_WIDTH:].split(None, 2)[:2]
+            if len(pair) == 2 and all(word == b"unlimited" or word.isdigit() for word in pair):
+                out[known] = _number(pair[0]), _number(pair[1])
+                continue
         words = line.split()
         numbers = [INFINITY if word == b"unlimited" else int(word) if word.isdigit() else None for word in words]
         first = next((i for i, number in enumerate(numbers) if number is not None), 0)

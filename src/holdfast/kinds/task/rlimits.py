@@ -30,6 +30,7 @@ NUMBERS = {
     )
 }
 CAP_SYS_RESOURCE = 24
+RAISED = "RLIMIT_NOFILE"  # by the engine, where it needs more descriptors than that (engine/execute.py)
 
 
 class Limit(Record):
@@ -101,8 +102,13 @@ def _privileged() -> bool:
 
 
 def restore(rec: Rlimits, steps: Steps) -> None:
+    import resource  # as above
+
     part = steps.part(needs=("mm", "fds", "caps"), ends=("limits",))
     for limit in rec.limits:
+        wanted = tuple(resource.RLIM_INFINITY if v is None else v for v in (limit.soft, limit.hard))
+        if limit.name != RAISED and resource.getrlimit(NUMBERS[limit.name]) == wanted:
+            continue  # what a restorer starts has its limits
         values = PAIR.pack(*(INFINITY if v is None else v for v in (limit.soft, limit.hard)))
         part.call("prlimit64", 0, NUMBERS[limit.name], values, 0)
 

@@ -36,6 +36,12 @@ def test_limits_are_set_last_of_all_that_needs_them() -> None:
     assert (part.calls, part.ends) == ([("prlimit64", 0, 7, struct.pack("<QQ", 5, 2**64 - 1), 0)], {"limits"})
 
 
+def test_what_a_child_of_the_restorer_has_is_not_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda number: (5, resource.RLIM_INFINITY))
+    record = Rlimits((Limit("RLIMIT_AS", 5, None), Limit("RLIMIT_CORE", 5, 6), Limit("RLIMIT_NOFILE", 5, None)))
+    assert [call[2] for call in captured.calls(KIND, record)] == [resource.RLIMIT_CORE, resource.RLIMIT_NOFILE]
+
+
 def test_a_hard_limit_above_ours_needs_a_privilege(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda number: (5, 10))
     above = Rlimits((Limit("RLIMIT_NOFILE", 5, 11),))
