@@ -78,9 +78,13 @@ def prove(process: ProcessEvidence, twin: int) -> None:
         mine, its = area.smap, there.get(area.vma.start)
         if mine is None or its is None or its.vma.end < mine.vma.end or _flags(mine) != _flags(its) or _keys(mine) != _keys(its):
             raise _changed(process)
-    with Live(f"/proc/{int(process.pid)}") as source:
-        if any(not WATCHED.isdisjoint(s.flags) for s in parse_smaps(source.read("smaps"))):
-            raise _changed(process)
+    try:
+        with Live(f"/proc/{int(process.pid)}") as source:
+            last = parse_smaps(source.read("smaps"))
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it has ended by itself since: nobody watches it
+    if any(not WATCHED.isdisjoint(s.flags) for s in last):
+        raise _changed(process)
 
 
 def _flags(area: Smap) -> set[str]:

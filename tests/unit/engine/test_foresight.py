@@ -99,6 +99,15 @@ def test_a_twin_with_the_same_flags_proves_them(memory: mmap.mmap, children: Cal
     foresight.prove(seen_in(twin, memory), twin)
 
 
+def test_a_process_that_has_ended_since_is_proved_by_its_twin(memory: mmap.mmap, children: Callable[[], int]) -> None:
+    twin = children()
+    seen = seen_in(twin, memory)
+    ended = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(ended, 0)
+    seen.pid = type(seen.pid)(ended)
+    foresight.prove(seen, twin)
+
+
 @pytest.mark.parametrize("advice", [mmap.MADV_DONTDUMP, mmap.MADV_DONTFORK], ids=["other flags", "not there"])
 def test_another_twin_does_not(memory: mmap.mmap, children: Callable[[], int], advice: int) -> None:
     seen = seen_in(children(), memory)
