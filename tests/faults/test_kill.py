@@ -63,6 +63,7 @@ def dumper(target: int, image: Path, mode: str, last: int, number: int = 9) -> s
 
 
 @pytest.mark.root
+@pytest.mark.tool("gcc")
 @pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize(("mode", "size"), [("leave", 0), ("leave", 24 << 20), ("end", 0), ("end", 24 << 20)])
 def test_a_dumper_killed_at_any_line_leaves_the_tree_as_it_was(tmp_path: Path, mode: str, size: int) -> None:
@@ -96,6 +97,7 @@ def test_a_dumper_killed_at_any_line_leaves_the_tree_as_it_was(tmp_path: Path, m
 
 
 @pytest.mark.root
+@pytest.mark.tool("gcc")
 @pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("number", [2, 15], ids=["interrupt", "terminate"])
 @pytest.mark.parametrize(("mode", "size"), [("leave", 0), ("leave", 24 << 20), ("end", 0), ("end", 24 << 20)])

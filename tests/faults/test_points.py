@@ -32,6 +32,7 @@ NOT_WHEN = {"leave": set(), "end": {"dump.twin", "dump.left", "dump.released"}}
 
 
 @pytest.mark.root
+@pytest.mark.tool("gcc")
 @pytest.mark.xdist_group("faults")
 @pytest.mark.parametrize("size", [0, BIG], ids=["small", "big"])
 @pytest.mark.parametrize("mode", ["leave", "end"])

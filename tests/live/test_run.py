@@ -394,7 +394,7 @@ ready(); wait()
 """
 
 
-@pytest.mark.parametrize("language", ["c", "python"])
+@pytest.mark.parametrize("language", [pytest.param("c", marks=pytest.mark.tool("gcc")), "python"])
 def test_a_job_goes_on_ten_times_from_its_own_restored_self(job: Any, language: str) -> None:
     made = job(THREADS if language == "c" else PROCESSES, language)
     for _ in range(ROUNDS):

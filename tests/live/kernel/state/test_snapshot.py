@@ -198,7 +198,7 @@ def test_what_reads_of_a_pipe_would_return_is_seen(reader: Reader, write: str, r
 
 def test_seals_are_seen(reader: Reader) -> None:
     state = state_of(reader, "fd = os.memfd_create('m', os.MFD_ALLOW_SEALING); fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)")
-    assert values(state, ".shmem_inode_info.seals") == [2]
+    assert 2 in values(state, ".shmem_inode_info.seals")  # a log file on a tmpfs has seals too
 
 
 def test_files_on_their_way_through_a_unix_socket_are_seen(reader: Reader) -> None:
