@@ -67,7 +67,8 @@ def test_an_ordinary_user_is_refused_with_both_reasons() -> None:
     program = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from holdfast.errors import KernelLacks\nfrom holdfast.kernel.state.memory import open_memory\n"
-        "open_memory().close()\n"  # whatever it imports, while we may read it: it may lie in root's own folder
+        "from holdfast.kernel.state import bpf, kcore\n"  # while we may read them: this copy may lie in root's own folder
+        "open_memory().close()\n"
         "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
         "try: open_memory()\nexcept KernelLacks as lacks: print(lacks.why)"
     )
