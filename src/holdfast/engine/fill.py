@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 LARGE = 16 << 20  # from here on two threads and userfaultfd pay
 CHUNK = 4 << 20
+AT_ONCE = 500  # areas registered by one program, which must fit in our area
 PROT_READ, MAP_SHARED = 1, 1
 O_CLOEXEC, UFFD_USER_MODE_ONLY = 0o2000000, 1
 UFFDIO_API, UFFDIO_REGISTER, UFFDIO_COPY = 0xC018AA3F, 0xC020AA00, 0xC028AA03
@@ -225,13 +226,18 @@ class Filler:
         program = Program()
         made = program.call("userfaultfd", O_CLOEXEC | UFFD_USER_MODE_ONLY)
         program.call("ioctl", made, UFFDIO_API, Block(API.pack(0xAA, 0, 0)))
-        for start, end in areas:
-            program.call("ioctl", made, UFFDIO_REGISTER, Block(REGISTER.pack(start, end - start, 1, 0)))
+        theirs = -1
         try:
             theirs = hand.run(program).value(made)
+            for i in range(0, len(areas), AT_ONCE):
+                program = Program()
+                for start, end in areas[i : i + AT_ONCE]:
+                    program.call("ioctl", theirs, UFFDIO_REGISTER, Block(REGISTER.pack(start, end - start, 1, 0)))
+                hand.run(program)
         except CallFailed as e:
-            theirs = e.answers.value(made) if e.answers is not None else -1
-            if theirs >= 0 and e.call is not program.calls[0]:
+            if theirs < 0 and e.answers is not None and e.call is not program.calls[0]:
+                theirs = e.answers.value(made)
+            if theirs >= 0:
                 _close(hand, theirs)
             return -1
         pidfd = os.pidfd_open(pid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import os
+from _bisect import bisect_right
 from errno import EFAULT, EINVAL, ENOSPC, EOPNOTSUPP
 
 from holdfast.image.pages import CHUNK
@@ -53,6 +54,18 @@ def private_areas(process: ProcessEvidence) -> list[tuple[int, int]]:
     ]
 
 
+# Whether an address is in an area that its process may not read; there are as many as threads, each with a page that nobody may touch.
+def _unreadable(process: ProcessEvidence) -> Callable[[int], bool]:
+    areas = sorted((a.vma.start, a.vma.end) for a in process.vmas if not a.vma.prot & 1)
+    starts = [start for start, _ in areas]
+
+    def inside(address: int) -> bool:
+        i = bisect_right(starts, address)
+        return i > 0 and address < areas[i - 1][1]
+
+    return inside
+
+
 class Pages:
     """The file pages-0 of an image, filled from the front."""
 
@@ -77,7 +90,7 @@ class Pages:
     def copy(self, pid: int, process: ProcessEvidence, ranges: Sequence[tuple[int, int]], owner: object | None = None) -> None:
         """Copy ranges of a stopped process or of its twin ourselves."""
         at = self._place(process.id if owner is None else owner, ranges)
-        unreadable = [(a.vma.start, a.vma.end) for a in process.vmas if not a.vma.prot & 1]
+        unreadable = _unreadable(process)
         room = min(BUFFER, max(PAGE, sum(b - a for a, b in ranges)))
         if self._buffer is None or len(self._buffer) < room:
             self._buffer = buffer(room)
@@ -99,7 +112,7 @@ class Pages:
 
         try:
             for a, b in ranges:
-                if unreadable and any(s <= a < e for s, e in unreadable):
+                if unreadable(a):
                     flush()
                     if mem < 0:
                         mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
@@ -142,7 +155,8 @@ class Pages:
 
         Needs:   an area in the task
         """
-        if any(not a.vma.prot & 1 for a in process.vmas for s, e in ranges if a.vma.start <= s < a.vma.end):
+        unreadable = _unreadable(process)
+        if any(unreadable(start) for start, _ in ranges):
             return False
         flags_fd = os.open(f"/proc/self/fd/{self.fd}", os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -111,3 +111,11 @@ def test_what_is_written_is_told(file: int) -> None:
     pages.written(PAGE)
     pages.written(4 * PAGE)
     assert told == [(PAGE, 3 * PAGE), (4 * PAGE, 4 * PAGE)]
+
+
+def test_which_addresses_may_not_be_read() -> None:
+    areas = [(0x1000, 0x2000, 3), (0x2000, 0x3000, 0), (0x5000, 0x6000, 2), (0x6000, 0x7000, 1)]
+    process: Any = SimpleNamespace(vmas=[SimpleNamespace(vma=SimpleNamespace(start=a, end=b, prot=p)) for a, b, p in areas])
+    unreadable = memory._unreadable(process)
+    asked = (0, 0x1000, 0x1FFF, 0x2000, 0x2FFF, 0x3000, 0x4FFF, 0x5000, 0x6000, 0x8000)
+    assert [hex(a) for a in asked if unreadable(a)] == ["0x2000", "0x2fff", "0x5000"]

@@ -24,6 +24,7 @@ MPOL_F_ADDR = 2
 MPOL_DEFAULT = 0
 ENOSYS = 38
 NODES = 1024
+AT_ONCE = 500  # areas asked about in one program, which must fit beside others in what a dump has of the process
 KERNELS_OWN = ("vdso", "vvar", "vvar_vclock", "vsyscall")
 
 
@@ -36,32 +37,31 @@ def detect(ev: ProcessEvidence) -> Claim | None:
 
 
 def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
-    program = Program()
-    mask = Out(NODES // 8)
-    asked = []
-    for area in ev.vmas:
-        if area.vma.special not in KERNELS_OWN:
+    areas = [a for a in ev.vmas if a.vma.special not in KERNELS_OWN]
+    found = []
+    for i in range(0, len(areas), AT_ONCE):
+        program, mask, asked = Program(), Out(NODES // 8), []
+        for area in areas[i : i + AT_ONCE]:
             mode = Out(8)
             # ENOSYS without NUMA
             asked.append((area, mode, program.call("get_mempolicy", mode, mask, NODES + 1, area.vma.start, MPOL_F_ADDR, check=ANY)))
-    answers = yield program
-    found = []
-    for area, mode, call in asked:
-        result = answers.value(call)
-        if result == -ENOSYS:
-            return
-        policy = int.from_bytes(answers.data(mode)[:4], "little")
-        if result < 0 or policy != MPOL_DEFAULT:
-            said = f"policy {policy:#x}" if result == 0 else f"get_mempolicy gives {result}"
-            found.append(
-                tasks.refused(
-                    "mm.policy",
-                    ev,
-                    f"its memory {area.vma.start:#x}-{area.vma.end:#x} has a memory policy of its own: {said}",
-                    why="mbind(2); no kind carries the policy of an area",
-                    do="start the program without mbind, or set the policy for its threads with numactl",
+        answers = yield program
+        for area, mode, call in asked:
+            result = answers.value(call)
+            if result == -ENOSYS:
+                return
+            policy = int.from_bytes(answers.data(mode)[:4], "little")
+            if result < 0 or policy != MPOL_DEFAULT:
+                said = f"policy {policy:#x}" if result == 0 else f"get_mempolicy gives {result}"
+                found.append(
+                    tasks.refused(
+                        "mm.policy",
+                        ev,
+                        f"its memory {area.vma.start:#x}-{area.vma.end:#x} has a memory policy of its own: {said}",
+                        why="mbind(2); no kind carries the policy of an area",
+                        do="start the program without mbind, or set the policy for its threads with numactl",
+                    )
                 )
-            )
     if found:
         raise tasks.together(ev, found)
 

@@ -35,6 +35,7 @@ EVENT = Format("<Qiii44x")  # sigev_value, sigev_signo, sigev_notify, sigev_noti
 INFO = Format("<iiixxxxiiQ")  # signal, errno, code, timer id, overrun, value
 SIGEV_NONE, SIGEV_THREAD_ID = 1, 4
 NOTIFY = {"signal": 0, "none": 1, "thread": 2}
+AT_ONCE = 500  # timers asked about in one program, which must fit in what a dump has of the process
 _NOTIFY_NAMES = {n: name for name, n in NOTIFY.items()}
 SI_TIMER, INFO_SIZE = -2, 128
 PR_TIMER_CREATE_RESTORE_IDS, OFF, ON = 77, 0, 1
@@ -145,13 +146,14 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, PosixTimers | None]
     listed = _listed(ev)
     if not listed:
         return None
-    program = Program()
-    outs = [Out(VALUE.size) for _ in listed]
-    for timer, out in zip(listed, outs, strict=True):
-        program.call("timer_gettime", timer.id, out)
-    answers = yield program
     tids = {int(t.tid): NsPid(t.nstid) for t in ev.threads}
-    timers = [_timer(t, answers.data(out), tids) for t, out in zip(listed, outs, strict=True)]
+    timers = []
+    for i in range(0, len(listed), AT_ONCE):
+        program, outs = Program(), [Out(VALUE.size) for _ in listed[i : i + AT_ONCE]]
+        for timer, out in zip(listed[i:], outs, strict=False):
+            program.call("timer_gettime", timer.id, out)
+        answers = yield program
+        timers += [_timer(t, answers.data(out), tids) for t, out in zip(listed[i:], outs, strict=False)]
     return PosixTimers(tuple(_with_fired(ev, timers)))
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Answers
 
 P_PID, WNOHANG, WCONTINUED, WNOWAIT, WALL = 1, 1, 8, 0x01000000, 0x40000000
+AT_ONCE = 500  # children asked about in one program, which must fit in what a dump has of the process
 
 
 class Process(Record):
@@ -131,11 +132,13 @@ def dump(ev: ProcessEvidence) -> Process | Generator[Program, Answers, Process]:
 
 
 def _asked(rec: Process, children: list[ProcessEvidence]) -> Generator[Program, Answers, Process]:
-    program, outs = Program(), [Out(128) for _ in children]
-    for child, out in zip(children, outs, strict=True):
-        program.call("waitid", P_PID, int(child.nspid), out, WNOHANG | WCONTINUED | WNOWAIT | WALL, 0, check=ANY)  # no child any more
-    answers = yield program
-    told = {c.nspid for c, out in zip(children, outs, strict=True) if int.from_bytes(answers.data(out)[16:20], "little") == int(c.nspid)}
+    told = set()
+    for i in range(0, len(children), AT_ONCE):
+        program, some = Program(), [(child, Out(128)) for child in children[i : i + AT_ONCE]]
+        for child, out in some:
+            program.call("waitid", P_PID, int(child.nspid), out, WNOHANG | WCONTINUED | WNOWAIT | WALL, 0, check=ANY)  # no child any more
+        answers = yield program
+        told |= {c.nspid for c, out in some if int.from_bytes(answers.data(out)[16:20], "little") == int(c.nspid)}
     return rec.replace(continued=tuple(sorted(told)))
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.errors import Refused
-from holdfast.kinds.mm.policy import KIND
+from holdfast.kinds.mm.policy import AT_ONCE, KIND
+from holdfast.prog.call import Answers
 from tests.unit.kinds import captured
 from tests.unit.kinds.mm import smaps
 
 if TYPE_CHECKING:
     from holdfast.kinds.evidence import ProcessEvidence
+    from holdfast.prog.call import Program
 
 LOW, HIGH = 0x10000, smaps.BASE
 DEFAULT = (0, bytes(4))
@@ -37,6 +39,32 @@ def asked() -> list[tuple[object, ...]]:
 
 def test_every_area_but_the_kernels_own_is_asked_about() -> None:
     assert asked() == [(LOW, 2), (HIGH, 2)]
+
+
+def test_many_areas_are_asked_about_in_turn() -> None:
+    ev = process()
+    for n in range(2 * AT_ONCE):
+        smaps.area(start=HIGH + (n + 9) * 0x10000, process=ev)
+    dump = KIND.verb("dump")
+    assert dump is not None
+    dialogue = dump(ev)
+    first = next(dialogue)
+    second = dialogue.send(zeros(first))
+    third = dialogue.send(zeros(second))
+    assert [len(p.calls) for p in (first, second, third)] == [AT_ONCE, AT_ONCE, 2]
+    with pytest.raises(StopIteration):
+        dialogue.send(zeros(third))
+
+
+def zeros(asked: Program) -> Answers:
+    return Answers({id(c): 0 for c in asked.calls}, Zeros())
+
+
+class Zeros(dict[int, bytes]):
+    """Every buffer holds zeros."""
+
+    def __missing__(self, key: int) -> bytes:
+        return bytes(8)
 
 
 @pytest.mark.parametrize("reply", [DEFAULT, -38])
