@@ -183,10 +183,9 @@ def areas(process: ProcessEvidence, foreseen: Sequence[Smap] | None = None) -> N
         found = parse_smaps(process.source.read("smaps"))
     ours = process.area
     process.vmas = [
-        VmaEvidence(vma_id(process.nspid, v.start), process, v, s)
+        VmaEvidence(vma_id(process.nspid, s.vma.start), process, s.vma, s)
         for s in found
-        for v in (s.vma,)
-        if v.name != b"[vsyscall]" and not (ours is not None and ours[0] <= v.start < ours[1])
+        if s.vma.name != b"[vsyscall]" and not (ours is not None and ours[0] <= s.vma.start < ours[1])
     ]
 
 

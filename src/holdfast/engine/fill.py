@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError, InternalError
 from holdfast.image import broken
 from holdfast.kernel.libc import LONG, POINTER, addressof, buffer, function, refused
 from holdfast.model.ids import ObjectId
-from holdfast.prog.call import ANY, Block, Program
+from holdfast.prog.call import ANY, Block, Program, in_turn
 from holdfast.tracee import ptrace
 from holdfast.tracee.inject import CallFailed
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PAGE = 4096
 LARGE = 16 << 20  # from here on two threads and userfaultfd pay
 CHUNK = 4 << 20
-AT_ONCE = 500  # areas registered by one program, which must fit in our area
 PROT_READ, MAP_SHARED = 1, 1
 O_CLOEXEC, UFFD_USER_MODE_ONLY = 0o2000000, 1
 UFFDIO_API, UFFDIO_REGISTER, UFFDIO_COPY = 0xC018AA3F, 0xC020AA00, 0xC028AA03
@@ -229,9 +228,9 @@ class Filler:
         theirs = -1
         try:
             theirs = hand.run(program).value(made)
-            for i in range(0, len(areas), AT_ONCE):
+            for some in in_turn(areas):
                 program = Program()
-                for start, end in areas[i : i + AT_ONCE]:
+                for start, end in some:
                     program.call("ioctl", theirs, UFFDIO_REGISTER, Block(REGISTER.pack(start, end - start, 1, 0)))
                 hand.run(program)
         except CallFailed as e:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from holdfast.prog.call import ANY, Program
-from holdfast.tracee import ptrace
+from holdfast.tracee import ptrace, spawn
 from holdfast.tracee.inject import Hand
 from holdfast.tracee.seize import Thread
 
@@ -44,10 +44,7 @@ class Twin:
         """
         ptrace.request(ptrace.SEIZE, self.pid, 0, ptrace.O_TRACESYSGOOD)
         ptrace.request(ptrace.INTERRUPT, self.pid)
-        status = self.thread.wait()
-        while status >> 16 != ptrace.EVENT_STOP:
-            ptrace.request(ptrace.CONT, self.pid)
-            status = self.thread.wait()
+        spawn.first_stop(self.thread)
         hand = self.hand = Hand(self.thread, self._hand.gadget, self._hand.signal)
         hand.single("alarm", 0)
         return hand

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 ANY = "any"
 OK = "ok"
@@ -119,6 +122,15 @@ class Program:
 
     def __len__(self) -> int:
         return len(self.calls)
+
+
+AT_ONCE = 500
+
+
+def in_turn(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Items of which a process may have thousands, as many at a time as have a call each in a program that fits beside others."""
+    for i in range(0, len(items), AT_ONCE):
+        yield items[i : i + AT_ONCE]
 
 
 class Answers:

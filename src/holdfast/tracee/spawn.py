@@ -6,14 +6,10 @@ import os
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from struct import Struct as Format
 
-from holdfast.kernel.sched import Beside, keep_near
+from holdfast.kernel.sched import Beside
 from holdfast.tracee import ptrace
 from holdfast.tracee.arch.x86_64 import guard_elf, init_elf, stub_elf
-from holdfast.tracee.seize import wait_status
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from holdfast.tracee.seize import Thread
+from holdfast.tracee.seize import Thread
 
 SIGNALS = (*range(1, 32), *range(34, 65))  # 32 and 33 are the C library's own; the stub never has them set
 CLONE_ARGS = Format("<11Q")
@@ -44,7 +40,7 @@ def stub_file(name: str, elf: bytes) -> int:
 
 
 def held_stub(avoid: frozenset[int]) -> int:
-    """Start a stub whose pid is none of those to be restored, and hold it, stopped, where we run; its pid.
+    """Start a stub whose pid is none of those to be restored, and hold it, stopped; its pid.
 
     Raises:  OSError: no process can be started, or none may be traced
     """
@@ -53,13 +49,11 @@ def held_stub(avoid: frozenset[int]) -> int:
         try:
             hold_stub(pid)
             ptrace.request(ptrace.INTERRUPT, pid)
-            while wait_status(pid) >> 16 != ptrace.EVENT_STOP:
-                ptrace.request(ptrace.CONT, pid)
+            first_stop(Thread(pid))
         except BaseException:
             os.kill(pid, 9)
             os.waitpid(pid, ptrace.WALL)
             raise
-    keep_near(pid)
     return pid
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, Kind, Struct, verbs
 from holdfast.model.record import Record
-from holdfast.prog.call import ANY, Out, Program
+from holdfast.prog.call import ANY, Out, Program, in_turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MPOL_F_ADDR = 2
 MPOL_DEFAULT = 0
 ENOSYS = 38
 NODES = 1024
-AT_ONCE = 500  # areas asked about in one program, which must fit beside others in what a dump has of the process
 KERNELS_OWN = ("vdso", "vvar", "vvar_vclock", "vsyscall")
 
 
@@ -39,9 +38,9 @@ def detect(ev: ProcessEvidence) -> Claim | None:
 def dump(ev: ProcessEvidence) -> Generator[Program, Answers, None]:
     areas = [a for a in ev.vmas if a.vma.special not in KERNELS_OWN]
     found = []
-    for i in range(0, len(areas), AT_ONCE):
+    for some in in_turn(areas):
         program, mask, asked = Program(), Out(NODES // 8), []
-        for area in areas[i : i + AT_ONCE]:
+        for area in some:
             mode = Out(8)
             # ENOSYS without NUMA
             asked.append((area, mode, program.call("get_mempolicy", mode, mask, NODES + 1, area.vma.start, MPOL_F_ADDR, check=ANY)))

@@ -19,7 +19,7 @@ from holdfast.kinds import tasks
 from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, Struct, Unchecked, verbs
 from holdfast.model.ids import NsPid, ObjectId
 from holdfast.model.record import Record, field
-from holdfast.prog.call import Out, Program, Word
+from holdfast.prog.call import Out, Program, Word, in_turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ EVENT = Format("<Qiii44x")  # sigev_value, sigev_signo, sigev_notify, sigev_noti
 INFO = Format("<iiixxxxiiQ")  # signal, errno, code, timer id, overrun, value
 SIGEV_NONE, SIGEV_THREAD_ID = 1, 4
 NOTIFY = {"signal": 0, "none": 1, "thread": 2}
-AT_ONCE = 500  # timers asked about in one program, which must fit in what a dump has of the process
 _NOTIFY_NAMES = {n: name for name, n in NOTIFY.items()}
 SI_TIMER, INFO_SIZE = -2, 128
 PR_TIMER_CREATE_RESTORE_IDS, OFF, ON = 77, 0, 1
@@ -148,12 +147,12 @@ def dump(ev: ProcessEvidence) -> Generator[Program, Answers, PosixTimers | None]
         return None
     tids = {int(t.tid): NsPid(t.nstid) for t in ev.threads}
     timers = []
-    for i in range(0, len(listed), AT_ONCE):
-        program, outs = Program(), [Out(VALUE.size) for _ in listed[i : i + AT_ONCE]]
-        for timer, out in zip(listed[i:], outs, strict=False):
+    for some in in_turn(listed):
+        program, outs = Program(), [Out(VALUE.size) for _ in some]
+        for timer, out in zip(some, outs, strict=True):
             program.call("timer_gettime", timer.id, out)
         answers = yield program
-        timers += [_timer(t, answers.data(out), tids) for t, out in zip(listed[i:], outs, strict=False)]
+        timers += [_timer(t, answers.data(out), tids) for t, out in zip(some, outs, strict=True)]
     return PosixTimers(tuple(_with_fired(ev, timers)))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from holdfast.kinds.contract import Claim, Difference, Kind, Loss, Refusal, StatusKey, Struct, verbs
 from holdfast.model.ids import NsPid, ObjectId
 from holdfast.model.record import Record, field
-from holdfast.prog.call import ANY, Out, Program
+from holdfast.prog.call import ANY, Out, Program, in_turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from holdfast.prog.call import Answers
 
 P_PID, WNOHANG, WCONTINUED, WNOWAIT, WALL = 1, 1, 8, 0x01000000, 0x40000000
-AT_ONCE = 500  # children asked about in one program, which must fit in what a dump has of the process
 
 
 class Process(Record):
@@ -133,12 +132,12 @@ def dump(ev: ProcessEvidence) -> Process | Generator[Program, Answers, Process]:
 
 def _asked(rec: Process, children: list[ProcessEvidence]) -> Generator[Program, Answers, Process]:
     told = set()
-    for i in range(0, len(children), AT_ONCE):
-        program, some = Program(), [(child, Out(128)) for child in children[i : i + AT_ONCE]]
-        for child, out in some:
+    for some in in_turn(children):
+        program, outs = Program(), [Out(128) for _ in some]
+        for child, out in zip(some, outs, strict=True):
             program.call("waitid", P_PID, int(child.nspid), out, WNOHANG | WCONTINUED | WNOWAIT | WALL, 0, check=ANY)  # no child any more
         answers = yield program
-        told |= {c.nspid for c, out in some if int.from_bytes(answers.data(out)[16:20], "little") == int(c.nspid)}
+        told |= {c.nspid for c, out in zip(some, outs, strict=True) if int.from_bytes(answers.data(out)[16:20], "little") == int(c.nspid)}
     return rec.replace(continued=tuple(sorted(told)))
 
 

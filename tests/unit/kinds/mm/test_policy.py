@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.errors import Refused
-from holdfast.kinds.mm.policy import AT_ONCE, KIND
-from holdfast.prog.call import Answers
+from holdfast.kinds.mm.policy import KIND
+from holdfast.prog.call import AT_ONCE, Answers
 from tests.unit.kinds import captured
 from tests.unit.kinds.mm import smaps
 
