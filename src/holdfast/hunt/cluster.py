@@ -87,24 +87,29 @@ class Cluster:
         try:
             future = self._ended.get(timeout=seconds)
             while True:
-                out.append(self._round(future))
+                task, _, began_ns = self._running.pop(future.key)
+                if future.status == "lost":
+                    # it had ended, and the worker that held the answer died before it was fetched
+                    self.give(task)
+                else:
+                    out.append((task, self._round(task, future, began_ns)))
                 future = self._ended.get_nowait()
         except queue.Empty:
             return out
 
-    def _round(self, future: Any) -> tuple[Task, Round]:
-        task, _, began_ns = self._running.pop(future.key)
-        if future.status == "finished":
-            told = future.result()
+    def _round(self, task: Task, future: Any, began_ns: int) -> Round:
+        # an answer that is lost only now is made once more, and waited for; none: it is given up
+        for told in self._client.gather([future], errors="skip"):
             if "round" in told:
-                return task, round_of(told["round"])
+                return round_of(told["round"])
             if "error" in told:
                 raise error_of(told["error"])
             said = str(told["died"])
+            break
         else:
             # its Dask workers died, several times; or it could not be sent
             said = f"the cluster gave it up: {future.exception() if future.status == 'error' else future.status}"
-        return task, gone(task, self._kernel, said[-500:], time.monotonic_ns() - began_ns, (("worker", said[-1500:]),))
+        return gone(task, self._kernel, said[-500:], time.monotonic_ns() - began_ns, (("worker", said[-1500:]),))
 
     def close(self) -> None:
         """Leave the cluster; what has not ended is dropped."""

@@ -114,6 +114,28 @@ def test_every_round_is_there_once_although_a_worker_was_killed(address: str) ->
         assert {(r.verdict, r.said) for r in rounds} == {("kept", "")}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_answer_that_died_with_its_worker_is_asked_for_again(address: str, known: bool) -> None:
+    pool = Cluster(address, CREW, PATIENCE_S, "k")
+    task = Task(NATIVE, recipe("dup2", 1))
+    try:
+        with distributed.Client(address, set_as_default=False) as client:
+            pool.give(task)
+            (future,) = [future for _, future, _ in pool._running.values()]
+            assert future.exception(timeout=PATIENCE_S) is None
+            pids = client.run(os.getpid)
+            for pid in pids.values():
+                os.kill(pid, signal.SIGKILL)
+            while known and not set(client.nthreads()).isdisjoint(pids):
+                """Until the scheduler has heard of it."""
+        ended: list[tuple[Task, Round]] = []
+        while not ended:
+            ended = pool.wait(PATIENCE_S)
+    finally:
+        pool.close()
+    assert [(task, round_.verdict, round_.said) for task, round_ in ended] == [(task, "kept", "")]
+
+
 def test_a_round_that_goes_wrong_leaves_the_cluster_alone(address: str) -> None:
     calls = ["dup2", "exit", "getpid", "dup2"]
     recipes = [recipe(call, n) for n, call in enumerate(calls)]
